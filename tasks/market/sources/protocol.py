@@ -1,4 +1,4 @@
-"""What every data source must be able to do: list its nights, pull them, and read what it pulled."""
+"""What every data source must do: list its nights, pull them, and read what it pulled."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence

@@ -3,11 +3,15 @@
 Arrays are (T, N), sessions × instruments, oldest first, NaN where nothing is known.
 """
 
+from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
+
+from tasks.market.ordering import Coded, Codes, coded_by, joined, order_of
 
 Array = NDArray[np.float64]
 
@@ -25,3 +29,136 @@ class View(NamedTuple):
     volume_TN: Array
     split_TN: Array  # new shares for one old, on the ex session; 1 elsewhere
     dividend_TN: Array  # cash a share as traded, on the ex session; 0 elsewhere
+
+
+FIELDS = ("open", "high", "low", "close", "volume")
+KINDS = {"split": 1.0, "dividend": 0.0}  # kind of action -> its value where there is none
+Prints = Literal["first", "last"]
+
+
+class _Axes(NamedTuple):
+    """The grid: sessions as day numbers, and instruments, both rising."""
+
+    days_T: Codes
+    instruments: tuple[str, ...]
+
+
+class _Cells(NamedTuple):
+    """Values for cells of the grid, in the order in which they became known."""
+
+    session: Codes
+    instrument: Codes
+    values: list[Array]
+    ends: Codes  # ends[t]: how many of them are known at the close of session t
+
+
+class History:
+    """A market replayed: at each session it shows what was known at that close, and no more.
+
+    The views share one memory: a view is true until the next `roll`, which may write what was
+    corrected since into the sessions it shows. Copy what must outlive it.
+
+    Args:
+        bars: All prints of one source (session, instrument, open to volume, known_on, delivery).
+            Rows dated outside `sessions` are ignored.
+        actions: All its actions (ex_session, instrument, kind, value, known_on, delivery).
+        sessions: The calendar's sessions, oldest first, without holes.
+        prints: Which of several rows of one cell stands: the first that became known, or the last.
+    """
+
+    def __init__(
+        self,
+        bars: pl.DataFrame,
+        actions: pl.DataFrame,
+        sessions: Sequence[date],
+        *,
+        prints: Prints,
+    ):
+        self.sessions = tuple(sessions)
+        self.instruments = tuple(bars["instrument"].unique().sort().to_list())
+        self._places = {session: place for place, session in enumerate(self.sessions)}
+        axes = _Axes(_day_numbers(self.sessions), self.instruments)
+        shape = len(self.sessions), len(self.instruments)
+        self._bars = _cells(bars, axes, "session", FIELDS, prints)
+        self._actions = {
+            kind: _cells(of_kind, axes, "ex_session", ("value",), prints)
+            for kind, of_kind in _by_kind(actions).items()
+        }
+        self._fields = [np.full(shape, np.nan) for _ in FIELDS]
+        self._effects = {kind: np.full(shape, none) for kind, none in KINDS.items()}
+        self._now = -1
+
+    def roll(self, as_of: date) -> View:
+        """Return what was known at the close of `as_of`; only ever forward in time."""
+        now = self._place(as_of)
+        if now < self._now:
+            raise ValueError(f"History stands at {self.sessions[self._now]}: no way to {as_of}.")
+        _apply(self._bars, self._fields, self._now, now)
+        for kind, cells in self._actions.items():
+            _apply(cells, [self._effects[kind]], self._now, now)
+        self._now = now
+        arrays = [_sealed(array[: now + 1]) for array in (*self._fields, *self._effects.values())]
+        return View(as_of, self.sessions[: now + 1], self.instruments, *arrays)
+
+    def _place(self, as_of: date) -> int:
+        if as_of not in self._places:
+            raise ValueError(
+                f"{as_of} is none of the {len(self.sessions)} sessions of this history, "
+                f"{self.sessions[0]} to {self.sessions[-1]}."
+            )
+        return self._places[as_of]
+
+
+def _day_numbers(sessions: Sequence[date]) -> Codes:
+    days = np.array(sessions, dtype="datetime64[D]").astype(np.int64)
+    if not days.size or (np.diff(days) <= 0).any():
+        raise ValueError("A history needs sessions, oldest first, each once.")
+    return days
+
+
+def _by_kind(actions: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    if strange := sorted(set(actions["kind"].unique().to_list()) - KINDS.keys()):
+        raise ValueError(f"Actions of kind {strange}: known are {', '.join(KINDS)}.")
+    return {kind: actions.filter(pl.col("kind") == kind) for kind in KINDS}
+
+
+def _cells(
+    frame: pl.DataFrame, axes: _Axes, day: str, fields: Sequence[str], prints: Prints
+) -> _Cells:
+    """Return the rows that fall on the grid, sorted by when they became known."""
+    session, on_axis = _found(axes.days_T, frame[day])
+    known, _ = _found(axes.days_T, frame["known_on"])
+    names = frame["instrument"].cast(pl.Enum(axes.instruments), strict=False).to_physical()
+    instrument = names.cast(pl.Int64).fill_null(-1).to_numpy()
+    kept = np.flatnonzero(on_axis & (known < axes.days_T.size) & (instrument >= 0))
+    frame, session, known, instrument = frame[kept], session[kept], known[kept], instrument[kept]
+    width = len(axes.instruments)
+    cell = Coded(session * width + instrument, axes.days_T.size * width)
+    age = coded_by(frame, ["known_on", "delivery"])
+    order = order_of(joined(age, cell).codes)
+    if prints == "first":
+        order = order[np.sort(np.unique(cell.codes[order], return_index=True)[1])]
+    values = [frame[name].cast(pl.Float64).to_numpy()[order] for name in fields]
+    ends = np.searchsorted(known[order], np.arange(axes.days_T.size), side="right")
+    return _Cells(session[order], instrument[order], values, ends)
+
+
+def _found(days_T: Codes, column: pl.Series) -> tuple[Codes, NDArray[np.bool_]]:
+    """Return the place of each day, or that of the next session, and whether it is one."""
+    days = column.to_physical().cast(pl.Int64).fill_null(-(10**9)).to_numpy()
+    places = np.searchsorted(days_T, days)
+    exact = days_T[np.minimum(places, days_T.size - 1)] == days
+    return places, exact
+
+
+def _apply(cells: _Cells, arrays: Sequence[Array], before: int, now: int) -> None:
+    """Write what became known after session `before`, up to `now`; later rows win."""
+    start, stop = (int(cells.ends[place]) if place >= 0 else 0 for place in (before, now))
+    where = cells.session[start:stop], cells.instrument[start:stop]
+    for array, values in zip(arrays, cells.values, strict=True):
+        array[where] = values[start:stop]
+
+
+def _sealed(array: Array) -> Array:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,187 @@
+"""A batch in one row: the aggregates the suites judge, and the bounds that depend on the night."""
+
+from collections.abc import Iterable
+from math import ceil, inf
+
+import polars as pl
+
+from conf.schema import Book, SourceBase
+from expectations.rules import Reach, Sorted
+
+Facts = dict[str, float]
+
+ALLOWED = 3  # so many oddities are no pattern, however small the night
+_SAME = 1e-6  # closes that differ by less than this share are the same
+_SLACK = 1e-9  # weights are sums of floats
+
+
+def night_facts(
+    rows: int, sorted_out: Sorted, actions: pl.DataFrame, closes: pl.DataFrame, reach: Reach
+) -> Facts:
+    """Return the aggregates of one delivery of `rows` rows."""
+    clean, aside = sorted_out.clean, sorted_out.quarantine
+    jumped = aside.filter(pl.col("rule").is_in(["unexplained jump", "bad print"]))
+    before = clean.join(closes, on="symbol", how="inner", suffix="_eve")
+    newest = reach.sessions[-1] if reach.observed else clean["session"].max()
+    return {
+        "rows": rows,
+        "own_rows": clean.filter(pl.col("session") == newest).height,
+        "repeated_share": _repeated(before) / max(clean.height, 1) if reach.observed else 0,
+        "quarantined": int(aside["rows"].sum()),
+        "copies": int(sorted_out.copies["rows"].sum()),
+        "conflicts": sorted_out.conflicts,
+        "jumps": jumped["symbol"].n_unique() + len(sorted_out.confirmed)
+        if reach.observed
+        else jumped.height,
+        "splits": _splits(actions) if reach.observed else 0,
+        "corrected": _corrected(before) if reach.observed else 0,
+        "holes": _holes(clean),
+        "bad_actions": actions.filter(~usable_action()).height,
+        "missing_sessions": 0 if reach.observed else _missing_sessions(clean, reach),
+    }
+
+
+def night_bounds(
+    rows: int,
+    sorted_out: Sorted,
+    *,
+    actions: int,
+    own_rows: int | None,
+    source: SourceBase,
+    reach: Reach,
+) -> Facts:
+    """Return the parameters of the night's suite: shares of what was delivered or expected.
+
+    `rows` and `actions` were delivered; `own_rows` the last clean night brought, None on the first.
+    """
+    clean = sorted_out.clean
+    usual = source.expected_rows if own_rows is None else own_rows
+    keys = clean.height + sorted_out.conflicts
+    names = clean["symbol"].n_unique() if reach.observed else clean.height
+    return {
+        "half_own_rows": max(1, ceil(0.5 * usual)),  # nothing at all is never enough
+        "usual_own_rows": ceil(0.9 * usual),
+        "some_quarantined": _allowed(0.01, rows),
+        "many_quarantined": _allowed(0.2, rows),
+        "some_copies": 0.001 * rows,
+        "some_conflicts": _allowed(0.001, keys),
+        "many_conflicts": _allowed(0.02, keys),
+        "some_jumps": _allowed(0.005, names),
+        "many_jumps": _allowed(0.03, names),
+        "many_splits": _allowed(0.05, names),
+        "many_bad_actions": _allowed(0.05, actions),
+        "some_corrected": _allowed(0.05, names),
+        "some_holes": _allowed(0.05, clean.height),
+        "some_missing": _allowed(0.02, len(reach.sessions)),
+        "many_missing": _allowed(0.5, len(reach.sessions)),
+    }
+
+
+def target_facts(targets: pl.DataFrame, book: Book) -> Facts:
+    """Return the aggregates of one target portfolio (`DRAFT_TARGETS`).
+
+    A position that is not to be traded may have drifted out of its box and cannot be helped; it
+    is counted apart.
+    """
+    numbers = targets.select("weight", "value", "reference_price", "score", "expected_return")
+    held = targets.filter(pl.col("shares") != 0)
+    traded = targets.filter(pl.col("shares") != pl.col("current_shares"))
+    kept = targets.filter(pl.col("shares") == pl.col("current_shares"))
+    box, weight = book.limits.box, pl.col("weight")
+    outside = ~weight.is_between(box.min - _SLACK, box.max + _SLACK)
+    price_value = pl.col("shares") * pl.col("reference_price")
+    gaps = held.select(
+        value=(pl.col("value") - price_value).abs().max() / pl.col("value").abs().sum(),
+        weight=(weight / weight.abs().sum() - pl.col("value") / pl.col("value").abs().sum())
+        .abs()
+        .max(),
+        risk=(pl.col("risk_contribution").sum() - 1).abs()
+        * pl.col("risk_contribution").is_not_null().any(),
+    )
+    return {
+        "not_finite": sum(int((~numbers[c].is_finite()).sum()) for c in numbers.columns),
+        "unpriced": int((~(held["reference_price"] > 0).fill_null(False)).sum()),
+        "value_gap": _first(gaps["value"]),
+        "weight_gap": _first(gaps["weight"]),
+        "risk_gap": _first(gaps["risk"]),
+        "shorts": traded.filter(weight < -_SLACK).height,
+        "lightest": _or_zero(traded["weight"].min()),
+        "heaviest": _or_zero(traded["weight"].max()),
+        "outside_untraded": kept.filter(outside).height,
+        "gross": float(targets["weight"].abs().sum()),
+        "net": float(targets["weight"].sum()),
+        "names": held.height,
+    }
+
+
+def target_bounds(book: Book) -> Facts:
+    """Return the parameters of the target suite; a limit the book lacks bounds nothing."""
+    limits = book.limits
+    return {
+        "box_min": limits.box.min - _SLACK,
+        "box_max": limits.box.max + _SLACK,
+        "gross": (limits.gross or inf) + _SLACK,
+        "net_min": (limits.net.min if limits.net else -inf) - _SLACK,
+        "net_max": (limits.net.max if limits.net else inf) + _SLACK,
+        "invested": 1 - limits.cash + _SLACK,
+        "names_min": limits.names.min if limits.names else 0,
+        "names_max": limits.names.max if limits.names else inf,
+    }
+
+
+def limits_in_force(book: Book, known: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the `known` limits that the book has and has not switched off."""
+    has = {name for name in known if getattr(book.limits, name) not in (None, False)}
+    return tuple(sorted(has - set(book.switched_off)))
+
+
+def _allowed(share: float, of: int) -> float:
+    return max(ALLOWED, share * of)
+
+
+def _repeated(before: pl.DataFrame) -> int:
+    """Count the rows known already, or sent again under a new date."""
+    known = pl.col("session") <= pl.col("session_eve")
+    again = (pl.col("close") == pl.col("close_eve")) & (pl.col("volume") == pl.col("volume_eve"))
+    return before.filter(known | (again & (pl.col("volume") > 0)).fill_null(False)).height
+
+
+def _corrected(before: pl.DataFrame) -> int:
+    same_session = pl.col("session") == pl.col("session_eve")
+    moved = (pl.col("close") / pl.col("close_eve") - 1).abs() > _SAME
+    return before.filter(same_session & moved).height
+
+
+def _holes(clean: pl.DataFrame) -> int:
+    """Count rows without a number that other rows of this delivery have."""
+    given = [c for c in ("open", "high", "low", "volume") if clean[c].null_count() < clean.height]
+    return clean.filter(pl.any_horizontal(pl.col(given).is_null())).height if given else 0
+
+
+def usable_action() -> pl.Expr:
+    """Return whether a row of `RAW_ACTIONS` says what happened, to whom and when."""
+    value = pl.col("value").is_finite() & (pl.col("value") > 0)
+    known = pl.col("kind").is_in(["split", "dividend"])
+    named = pl.col("symbol").is_not_null() & pl.col("ex_session").is_not_null()
+    return (value & known & named).fill_null(False)
+
+
+def _splits(actions: pl.DataFrame) -> int:
+    return actions.filter(pl.col("kind") == "split")["symbol"].n_unique()
+
+
+def _missing_sessions(clean: pl.DataFrame, reach: Reach) -> int:
+    given = set(clean["session"].unique().to_list())
+    if not given:
+        return len(reach.sessions)
+    return sum(1 for day in reach.sessions if min(given) <= day and day not in given)
+
+
+def _first(values: pl.Series) -> float:
+    """Return the one value of an aggregate; 0 where there was nothing to aggregate."""
+    value = values.item()
+    return 0.0 if value is None else float(value)
+
+
+def _or_zero(value: object) -> float:
+    return float(value) if isinstance(value, float) else 0.0

@@ -1,0 +1,257 @@
+"""The gate: every delivery and every target passes here, or the night stops.
+
+Row rules in polars set rows aside; suites of Great Expectations judge what is left and its
+aggregates. It fails closed: an expectation that raises is a block, and so is an empty frame.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from functools import cache
+from math import isfinite
+from typing import Any, Literal, NamedTuple
+
+import great_expectations as gx
+import polars as pl
+from great_expectations.core import ExpectationSuite, ExpectationValidationResult
+from great_expectations.core.batch_definition import BatchDefinition
+from great_expectations.data_context.types.base import ProgressBarsConfig
+
+from conf.schema import Book, SourceBase
+from expectations import suites
+from expectations.facts import (
+    Facts,
+    limits_in_force,
+    night_bounds,
+    night_facts,
+    target_bounds,
+    target_facts,
+    usable_action,
+)
+from expectations.rules import Reach, Sorted, sort_out
+from tasks.market import frames
+from tasks.market.calendar import Calendar
+from tasks.market.sources.protocol import Delivery
+
+Finding = dict[str, Any]
+Verdict = Literal["pass", "warn", "block", "skip"]
+
+EXAMPLES = 5
+_BLOCKS = {"critical": "blocked the night", "warning": "warned", "info": "noted"}
+
+
+class Eve(NamedTuple):
+    """What was known before tonight."""
+
+    closes: pl.DataFrame  # (symbol, session, close, volume): last clean row of each symbol
+    own_rows: int | None  # rows of its own session the last clean night brought; None on the first
+
+
+class Judgement(NamedTuple):
+    """What the gate says of one delivery."""
+
+    verdict: Verdict
+    reasons: list[str]
+    clean: pl.DataFrame  # `RAW_BARS`, sorted by session and symbol; empty on a block
+    quarantine: pl.DataFrame  # (session, symbol, rule, detail, rows), sorted
+    findings: list[Finding]  # rule, severity, passed, rows, share, examples, action_taken, ...
+    actions: pl.DataFrame  # `RAW_ACTIONS`: the usable ones of those given; empty on a block
+
+
+class TargetJudgement(NamedTuple):
+    """What the gate says of one target portfolio."""
+
+    verdict: Verdict
+    reasons: list[str]
+    findings: list[Finding]
+
+
+def judge(
+    delivery: Delivery, actions: pl.DataFrame, eve: Eve, source: SourceBase, calendar: Calendar
+) -> Judgement:
+    """Judge one delivery, with the `actions` (`RAW_ACTIONS`) given or inferred for it.
+
+    A night that is no session ends `skip`, and its rows of earlier sessions count all the same.
+    A blocked night has no clean rows, so nobody can use them by mistake.
+    """
+    reach = _reach(delivery, source, calendar)
+    rows = delivery.bars.height
+    done = sort_out(delivery.bars, actions, eve.closes, reach)
+    holiday = reach.observed and delivery.night != reach.sessions[-1]
+    facts = night_facts(rows, done, actions, eve.closes, reach)
+    bounds = night_bounds(
+        rows,
+        done,
+        actions=actions.height,
+        own_rows=eve.own_rows,
+        source=source,
+        reach=reach,
+    )
+    asked = "holiday" if holiday else "night"
+    findings = _validated(asked, pl.DataFrame([facts]), bounds, rows)
+    if not done.clean.is_empty():  # without a clean row the night's own suite blocks
+        findings += _validated("clean", _keys_and_closes(done.clean), {}, rows)
+    verdict, reasons = _verdict(findings)
+    if holiday and verdict != "block":
+        verdict, reasons = "skip", ["holiday", *reasons]
+    findings = _row_findings(done, rows) + findings
+    if verdict == "block":
+        return Judgement(
+            verdict, reasons, done.clean.clear(), done.quarantine, findings, actions.clear()
+        )
+    usable = actions.filter(usable_action())
+    return Judgement(verdict, reasons, done.clean, done.quarantine, findings, usable)
+
+
+def judge_targets(targets: pl.DataFrame, book: Book) -> TargetJudgement:
+    """Judge a target portfolio (`DRAFT_TARGETS`) against sense and the book's limits."""
+    targets = frames.shaped(targets, frames.DRAFT_TARGETS)
+    columns = ["instrument", "symbol", "weight", "value", "shares", "current_shares"]
+    findings = _validated("target rows", targets.select(columns), {}, targets.height)
+    verdict, reasons = _verdict(findings)
+    if verdict != "block":
+        in_force = limits_in_force(book, suites.TARGET_LIMITS)
+        facts = pl.DataFrame([target_facts(targets, book)])
+        asked = " ".join(["target facts", *in_force])
+        findings += _validated(asked, facts, target_bounds(book), targets.height)
+        verdict, reasons = _verdict(findings)
+    return TargetJudgement(verdict, reasons, findings)
+
+
+def _reach(delivery: Delivery, source: SourceBase, calendar: Calendar) -> Reach:
+    last = calendar.on_or_before(delivery.night)
+    observed = delivery.vintage != "assumed"
+    if observed:
+        return Reach([calendar.previous(last), last], delivery.night, observed=True)
+    return Reach(calendar.sessions(source.starts, last), delivery.night, observed=False)
+
+
+def _keys_and_closes(clean: pl.DataFrame) -> pl.DataFrame:
+    """Return what the suite of the clean rows asks for; dates as numbers, quick to compare."""
+    return clean.select(pl.col("session").cast(pl.Int32), "symbol", "close")
+
+
+# --- Great Expectations --------------------------------------------------------------------------
+
+
+@cache
+def _batches() -> BatchDefinition:
+    """Return the one door to pandas frames, in a context that lives in memory only."""
+    context = gx.get_context(mode="ephemeral")
+    context.enable_analytics(enable=False)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    asset = context.data_sources.add_pandas("gate").add_dataframe_asset("frame")
+    return asset.add_batch_definition_whole_dataframe("whole")
+
+
+@cache
+def _suite(asked: str) -> ExpectationSuite:
+    """Return a suite by name; a target's facts are followed by the limits in force."""
+    if asked.startswith("target facts"):
+        limits = asked.split()[2:]
+        expectations = [*suites.TARGET_FACTS, *(e for n in limits for e in suites.TARGET_LIMITS[n])]
+    else:
+        expectations = {
+            "night": [*suites.OWN_SESSION, *suites.EVERY_NIGHT],
+            "holiday": suites.EVERY_NIGHT,
+            "clean": suites.CLEAN_BARS,
+            "target rows": suites.TARGET_ROWS,
+        }[asked]
+    return ExpectationSuite(name=asked, expectations=expectations)
+
+
+def _validated(asked: str, frame: pl.DataFrame, parameters: Facts, rows: int) -> list[Finding]:
+    """Return one finding for each expectation of the suite, in the suite's order."""
+    batch = _batches().get_batch(batch_parameters={"dataframe": frame.to_pandas()})
+    result = batch.validate(
+        _suite(asked), result_format="BASIC", expectation_parameters=dict(parameters)
+    )
+    said = {_config(r).meta["rule"]: r for r in result.results}
+    asked_rules = [(e.meta or {})["rule"] for e in _suite(asked).expectations]
+    if missing := [rule for rule in asked_rules if rule not in said]:
+        raise RuntimeError(f"The suite {asked!r} gave no result for {', '.join(missing)}.")
+    return [_finding(said[rule], rows) for rule in asked_rules]
+
+
+def _finding(result: ExpectationValidationResult, rows: int) -> Finding:
+    """Return one result of a suite as a plain record; an exception counts as a critical failure."""
+    said = _config(result)
+    raised = _exceptions(result.exception_info)
+    observed = result.result.get("observed_value")
+    unexpected = result.result.get("unexpected_count")
+    count = observed if unexpected is None else unexpected
+    severity = "critical" if raised else str(said.severity.value)
+    return {
+        "rule": said.meta["rule"],
+        "layer": "suite",
+        "severity": severity,
+        "passed": bool(result.success) and not raised,
+        "reason": f"cannot be judged: {said.meta['reason']}" if raised else said.meta["reason"],
+        "fault": said.meta["fault"],
+        "observed": float(count) if count is not None and isfinite(count) else None,
+        "bounds": {k: float(v) for k, v in said.kwargs.items() if k in ("min_value", "max_value")},
+        "rows": rows,
+        "share": None,
+        "examples": raised[:EXAMPLES],
+        "action_taken": "none" if result.success and not raised else _BLOCKS[severity],
+    }
+
+
+def _config(result: ExpectationValidationResult) -> Any:
+    if result.expectation_config is None or not result.expectation_config.meta:
+        raise RuntimeError("A result of the suite does not say which expectation it belongs to.")
+    return result.expectation_config
+
+
+def _exceptions(info: dict[str, Any]) -> list[str]:
+    """Return what was raised inside an expectation; the record is flat or keyed by metric."""
+    each = [info] if "raised_exception" in info else list(info.values())
+    return sorted({str(e.get("exception_message")) for e in each if e.get("raised_exception")})
+
+
+def _verdict(findings: Iterable[Finding]) -> tuple[Verdict, list[str]]:
+    """Return the worst severity that failed; of each fault the first to fail gives the reason."""
+    failed = [f for f in findings if not f["passed"]]
+    worst: Verdict = "pass"
+    if failed:
+        worst = "block" if any(f["severity"] == "critical" for f in failed) else "warn"
+    speaking = {f["fault"]: f["reason"] for f in reversed(failed)}
+    kept = [f for f in failed if worst != "block" or f["severity"] == "critical"]
+    return worst, list(dict.fromkeys(speaking[f["fault"]] for f in kept))
+
+
+# --- the record of the row rules -----------------------------------------------------------------
+
+
+def _row_findings(done: Sorted, rows: int) -> list[Finding]:
+    """Return one finding for each row rule that was broken, and for rows dropped or taken on."""
+    found = [
+        _row_finding(str(rule), part, int(part["rows"].sum()), rows, "quarantined")
+        for (rule,), part in done.quarantine.sort("rule").group_by("rule", maintain_order=True)
+    ]
+    if copies := int(done.copies["rows"].sum()):
+        found.append(_row_finding("exact duplicates", done.copies, copies, rows, "dropped"))
+    if done.confirmed:
+        named = pl.DataFrame({"symbol": done.confirmed}).with_columns(
+            session=pl.lit(None, dtype=pl.Date)
+        )
+        found.append(_row_finding("new level", named, named.height, rows, "taken on"))
+    return found
+
+
+def _row_finding(rule: str, part: pl.DataFrame, count: int, rows: int, taken: str) -> Finding:
+    shown = part.select("symbol", "session").head(EXAMPLES).iter_rows()
+    return {
+        "rule": rule,
+        "layer": "rows",
+        "severity": "info",
+        "passed": False,
+        "reason": rule,
+        "rows": count,
+        "share": count / max(rows, 1),
+        "examples": [_place(symbol, session) for symbol, session in shown],
+        "action_taken": taken,
+    }
+
+
+def _place(symbol: str, session: date | None) -> str:
+    return f"{symbol or '(no symbol)'} {session or ''}".strip()

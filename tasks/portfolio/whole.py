@@ -1,0 +1,184 @@
+"""Whole lots exactly: a mixed-integer search (HiGHS, by scipy) where rounding alone does not land.
+
+Variables, each a block over names: k lots traded (whole), c close the odd part (0 or 1), u traded,
+m short, z held (0 or 1), h counted as held (0 or 1), g distance from the wanted weight. The search
+is bounded by nodes, not by seconds, so that it always ends the same way.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from tasks.market.history import Array
+from tasks.portfolio.limits import TOLERANCE, Demand
+from tasks.portfolio.lots import meets
+from tasks.portfolio.problem import Problem, Shares
+
+NODES = 3_000
+FINE = 1e4  # rows are stretched so that the search's tolerance of 1e-7 is 1e-11 of NAV
+ENDLESS = 20.0  # weights beyond this are not looked for
+BLOCKS = ("k", "c", "u", "m", "z", "h", "g")
+Entry = tuple[str, Array | float]
+Weight = list[tuple[str, Array]]
+
+
+class _Model(NamedTuple):
+    size: int
+    rows: list[sparse.csr_matrix]
+    least: list[Array]
+    most: list[Array]
+
+    def add(self, least: Array | float, most: Array | float, *entries: Entry) -> None:
+        """Add one row a name: sum of coefficient * variable of that name, between the bounds."""
+        wide = sparse.hstack([self._block(name, entries) for name in BLOCKS], format="csr")
+        self.rows.append(wide)
+        self.least.append(np.broadcast_to(np.asarray(least, float), self.size))
+        self.most.append(np.broadcast_to(np.asarray(most, float), self.size))
+
+    def add_sum(self, most: float, *entries: Entry) -> None:
+        """Add one row: the same sum over all names, at most `most`."""
+        zero = np.zeros(self.size)
+        values = [sum((v for n, v in entries if n == name), start=zero) for name in BLOCKS]
+        self.rows.append(sparse.csr_matrix(np.concatenate(values)[None, :]))
+        self.least.append(np.array([-np.inf]))
+        self.most.append(np.array([most]))
+
+    def _block(self, name: str, entries: tuple[Entry, ...]) -> sparse.dia_matrix:
+        value = np.zeros(self.size) + sum(v for n, v in entries if n == name)
+        return sparse.diags(value)
+
+
+def whole_lots(
+    problem: Problem, demand: Demand, wanted_N: Array | None, *, fractions: bool = False
+) -> Shares | None:
+    """Return reachable positions that meet `demand`, nearest to `wanted_N` if given; else None.
+
+    With `fractions` the lots need not be whole: the answer only tells whether any exist. Impact is
+    a reserve in the cash row, raised until the exact cost fits.
+    """
+    if bool((demand.lower_N > demand.upper_N).any()):
+        return None
+    wanted = problem.current_N if wanted_N is None else wanted_N
+    reserve = float(
+        (problem.costs(wanted) - problem.rate * np.abs(wanted - problem.current_N)).sum()
+    )
+    for _ in range(4):
+        shares = _search(problem, demand, wanted_N, reserve, fractions=fractions)
+        if shares is None or fractions or meets(problem, demand, shares):
+            return shares
+        weights = problem.weights(shares)
+        linear = problem.rate * np.abs(weights - problem.current_N)
+        needed = float((problem.costs(weights) - linear).sum())
+        if needed <= reserve:
+            return None
+        reserve = needed * 1.05 + TOLERANCE
+    return None
+
+
+def _search(
+    problem: Problem, demand: Demand, wanted_N: Array | None, reserve: float, *, fractions: bool
+) -> Shares | None:
+    count = len(problem.price_N)
+    model = _Model(count, [], [], [])
+    odd = np.fmod(problem.shares_N, problem.lot)
+    low, high = np.clip(demand.lower_N, -ENDLESS, None), np.clip(demand.upper_N, None, ENDLESS)
+    weight: Weight = [("k", problem.lot_N), ("c", -odd * problem.price_N / problem.nav)]
+    lots_low, lots_high = _lot_bounds(problem, low, high)
+    _position_rows(model, problem, odd, weight, low, high, lots_low, lots_high)
+    _sum_rows(model, problem, demand, weight, reserve)
+    _count_rows(model, problem, demand, weight, low, high)
+    aim = np.zeros(count * len(BLOCKS))
+    if wanted_N is not None:
+        gap = (wanted_N - problem.current_N) * FINE
+        fine = _times(weight, FINE)
+        model.add(-np.inf, gap, *fine, ("g", -FINE))
+        model.add(gap, np.inf, *fine, ("g", FINE))
+        aim[-count:] = 1.0
+    zero, one, endless = np.zeros(count), np.ones(count), np.full(count, np.inf)
+    bounds = Bounds(
+        np.concatenate([lots_low, zero, zero, zero, zero, zero, zero]),
+        np.concatenate([lots_high, (odd != 0) * one, endless, endless, one, one, endless]),
+    )
+    whole = np.concatenate([(0 if fractions else 1) * one, one, zero, zero, one, one, zero])
+    rows = LinearConstraint(
+        sparse.vstack(model.rows, format="csr"),
+        np.concatenate(model.least),
+        np.concatenate(model.most),
+    )
+    options = {"node_limit": NODES, "mip_rel_gap": 0.05, "disp": False}
+    answer = milp(aim, integrality=whole, bounds=bounds, constraints=rows, options=options)
+    if answer.x is None:
+        return None
+    lots, closed = np.rint(answer.x[:count]), np.rint(answer.x[count : 2 * count])
+    return problem.shares_N + problem.lot * lots.astype(np.int64) - odd * closed.astype(np.int64)
+
+
+def _times(weight: Weight, factor: float) -> Weight:
+    return [(name, value * factor) for name, value in weight]
+
+
+def _lot_bounds(problem: Problem, low: Array, high: Array) -> tuple[Array, Array]:
+    """Return the fewest and most lots that could be traded in each name, generously."""
+    fewest = np.floor((low - problem.current_N) / problem.lot_N - 1e-6)
+    most = np.ceil((high - problem.current_N) / problem.lot_N + 1e-6)
+    return np.minimum(fewest, 0.0) - 1, np.maximum(most, 0.0) + 1
+
+
+def _position_rows(
+    model: _Model,
+    problem: Problem,
+    odd: Shares,
+    weight: Weight,
+    low: Array,
+    high: Array,
+    lots_low: Array,
+    lots_high: Array,
+) -> None:
+    """Bounds on weights; closing the odd part means that the position is zero; u and m."""
+    now, fine = problem.current_N, _times(weight, FINE)
+    room = TOLERANCE / 2
+    model.add((low - now - room) * FINE, (high - now + room) * FINE, *fine)
+    full = (
+        problem.shares_N - odd
+    ) / problem.lot  # lots to sell for a position of just the odd part
+    up, down = lots_high + full, lots_low + full
+    has = (odd != 0).astype(float)
+    model.add(-np.inf, -full + up, ("k", 1.0), ("c", has * up))
+    model.add(-full + down, np.inf, ("k", 1.0), ("c", has * down))
+    model.add(-np.inf, 0.0, *fine, ("u", -FINE))
+    model.add(0.0, np.inf, *fine, ("u", FINE))
+    model.add(-now * FINE, np.inf, *fine, ("m", FINE))
+
+
+def _sum_rows(
+    model: _Model, problem: Problem, demand: Demand, weight: Weight, reserve: float
+) -> None:
+    held = float(problem.current_N.sum())
+    for row in demand.rows:
+        most = (row.most - row.net * held - row.cost * reserve) * FINE
+        traded = (row.traded + row.cost * problem.rate) * FINE
+        parts = _times(weight, row.net * FINE)
+        model.add_sum(most, *parts, ("u", traded), ("m", row.short * FINE))
+
+
+def _count_rows(
+    model: _Model, problem: Problem, demand: Demand, weight: Weight, low: Array, high: Array
+) -> None:
+    """Z = 1 where a name is held; h = 1 only where it is held by at least a lot (or its crumb)."""
+    now, fine = problem.current_N, _times(weight, FINE)
+    one = np.ones(model.size)
+    if demand.most is not None and demand.most < model.size:
+        model.add(-np.inf, -now * FINE, *fine, ("z", -np.maximum(high, 0.0) * FINE))
+        model.add(-now * FINE, np.inf, *fine, ("z", -np.minimum(low, 0.0) * FINE))
+        model.add_sum(float(demand.most), ("z", one))
+    if demand.fewest > 0:
+        crumb = np.where(problem.shares_N != 0, np.abs(now), np.inf)
+        least = np.minimum(problem.lot_N, crumb) * 0.999
+        long = np.where(high >= -low, 1.0, -1.0)
+        floor = np.where(long > 0, np.minimum(low, 0.0), np.minimum(-high, 0.0))
+        size = [(name, value * long) for name, value in fine]
+        # long * w >= floor + (least - floor) * h, where floor <= 0 is what h = 0 allows
+        model.add((floor - long * now) * FINE, np.inf, *size, ("h", (floor - least) * FINE))
+        model.add_sum(-float(demand.fewest), ("h", -one))

@@ -79,6 +79,12 @@ class SimulatedSource(SourceBase):
     planted_ic: float = Field(0.0, ge=0, le=0.3, description="IC of the planted signal; 0 = none.")
     planted_horizon: int = Field(5, ge=1, le=60)
 
+    @model_validator(mode="after")
+    def _has_an_end_and_a_past(self) -> "SimulatedSource":
+        if self.ends is None or not self.starts < self.observed_from <= self.ends:
+            raise ValueError("needs dates in the order starts < observed_from <= ends")
+        return self
+
 
 Source = Annotated[SampleSource | FilesSource | SimulatedSource, Field(discriminator="kind")]
 

@@ -8,6 +8,10 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 
+class Unreadable(ValueError):
+    """A payload that cannot be taken apart at all: the night it belongs to must not pass."""
+
+
 class Payload(NamedTuple):
     """One answer as the vendor sent it."""
 

@@ -140,7 +140,8 @@ LEDGER = {
     "fill_price": REAL,
     "cost": REAL,
     "nav": REAL,
-    "pending": REAL,
+    "pending": REAL,  # signed shares still to fill
+    "stale": WHOLE,  # sessions since price_session
 }
 DRAFT_TARGETS = {
     "instrument": TEXT,

@@ -1,0 +1,272 @@
+"""What a book holds: cash, positions and orders still to fill, moved one session at a time.
+
+Everything here is pure. Money is in the book's currency, shares are whole and negative when short.
+An account is written to the lake as `LEDGER` rows and read back to the bit.
+"""
+
+import math
+from collections.abc import Iterable
+from datetime import date
+from typing import Literal, NamedTuple
+
+import polars as pl
+
+from conf.schema import BPS, Costs
+from tasks.market.frames import LEDGER
+
+POSITIONS = {
+    "instrument": pl.String,
+    "shares": pl.Int64,
+    "price": pl.Float64,  # last close known, or the fill price where none came yet
+    "price_session": pl.Date,
+    "stale": pl.Int64,  # sessions since that price
+}
+PENDING = {"instrument": pl.String, "quantity": pl.Int64}  # signed: bought above zero
+FILLS = {
+    "instrument": pl.String,
+    "traded": pl.Int64,
+    "fill_price": pl.Float64,
+    "cost": pl.Float64,
+}
+CASH = "CASH"
+SESSIONS_A_YEAR = 252
+CRUMB = 1e-9  # a fraction of a share that is only rounding
+
+
+class Account(NamedTuple):
+    """What a book holds after the close of `session`, orders for the next one included."""
+
+    session: date
+    cash: float
+    positions: pl.DataFrame  # POSITIONS, sorted by instrument, no zero shares
+    pending: pl.DataFrame  # PENDING, sorted by instrument, no zero quantities
+
+
+class Settlement(NamedTuple):
+    """What one session did to an account."""
+
+    session: date
+    fills: pl.DataFrame  # FILLS; a delisted holding is paid out here, at no cost
+    dividends: float  # received, less those paid on shorts
+    in_lieu: float  # cash for the fractions that a split left over
+    borrow: float  # fee on shorts, paid
+    delisted: tuple[str, ...]
+
+    @property
+    def cost(self) -> float:
+        """Return commissions, half spreads and borrow of the session."""
+        return _total(self.fills["cost"]) + self.borrow
+
+    @property
+    def traded_notional(self) -> float:
+        """Return the value bought plus the value sold, delistings left out."""
+        dealt = self.fills.filter(~pl.col("instrument").is_in(list(self.delisted)))
+        return _total(dealt["traded"].abs() * dealt["fill_price"])
+
+
+def open_account(capital: float, session: date) -> Account:
+    """Return an account that holds nothing but `capital`."""
+    if not (math.isfinite(capital) and capital > 0):
+        raise ValueError(f"An account opens with money, found capital {capital}.")
+    return Account(session, float(capital), pl.DataFrame(schema=POSITIONS), _no_orders())
+
+
+def nav(account: Account) -> float:
+    """Return net asset value: cash plus shares at their last price."""
+    return math.fsum([account.cash, *(account.positions["shares"] * account.positions["price"])])
+
+
+def place(account: Account, orders: pl.DataFrame) -> Account:
+    """Return `account` with its open orders replaced by `orders` (instrument, side, quantity)."""
+    if unknown := sorted(set(orders["side"]) - {"buy", "sell"}):
+        raise ValueError(f"An order is to buy or to sell, found side {', '.join(unknown)}.")
+    signed = pl.when(pl.col("side") == "buy").then("quantity").otherwise(-pl.col("quantity"))
+    pending = (
+        orders.select("instrument", quantity=signed.cast(pl.Int64))
+        .filter(pl.col("quantity") != 0)
+        .sort("instrument")
+    )
+    if twice := pending.filter(pending["instrument"].is_duplicated())["instrument"].to_list():
+        raise ValueError(f"Two orders for {', '.join(sorted(set(twice)))}; one a name is taken.")
+    return account._replace(pending=pending)
+
+
+def settle(
+    account: Account,
+    day: pl.DataFrame,
+    *,
+    session: date,
+    costs: Costs,
+    trades_at: Literal["open", "close"],
+    delisting_sessions: int,
+) -> tuple[Account, Settlement]:
+    """Move `account` over the one session that follows it.
+
+    In this order: splits and dividends of shares held over the last close (shorts pay theirs;
+    fractions are paid out), orders fill at the open or close, positions are marked at the close,
+    names silent for `delisting_sessions` are paid their last price, shorts accrue a day's borrow.
+    An order without a price waits. Fills pay commission and half spread; impact is an estimate
+    used in decisions and is not charged here.
+
+    Takes `day` (instrument, open, close, split, dividend); names without a row did not trade.
+    """
+    if session <= account.session:
+        raise ValueError(f"The account stands at {account.session}; cannot settle {session} after.")
+    book = _after_actions(_joined(account, day))
+    book = _after_fills(book, trades_at=trades_at, costs=costs)
+    book = _marked(book, session=session, delisting_sessions=delisting_sessions)
+
+    fills = book.filter(pl.col("traded") != 0).select(list(FILLS))
+    in_lieu, dividends = _total(book["in_lieu"]), _total(book["received"])
+    paid = _total(book["traded"] * book["fill_price"])
+    kept = book.filter(pl.col("shares") != 0)
+    short_value = -_total(kept.filter(pl.col("shares") < 0).select(_value()).to_series())
+    borrow = short_value * costs.borrow_bps_per_year * BPS / SESSIONS_A_YEAR
+    settlement = Settlement(
+        session=session,
+        fills=fills,
+        dividends=dividends,
+        in_lieu=in_lieu,
+        borrow=borrow,
+        delisted=tuple(book.filter("delisted")["instrument"]),
+    )
+    cash = math.fsum([account.cash, dividends, in_lieu, -paid, -settlement.cost])
+    pending = book.filter(pl.col("quantity") != 0).select(list(PENDING))
+    return Account(session, cash, kept.select(list(POSITIONS)), pending), settlement
+
+
+def ledger_frame(account: Account, settlement: Settlement | None = None) -> pl.DataFrame:
+    """Return the account as `LEDGER` rows, cash in the row `CASH`, whose cost is the borrow."""
+    fills = settlement.fills if settlement else pl.DataFrame(schema=FILLS)
+    borrow = settlement.borrow if settlement else 0.0
+    held = (
+        account.positions.join(account.pending, on="instrument", how="full", coalesce=True)
+        .join(fills, on="instrument", how="full", coalesce=True)
+        .with_columns(pl.col("shares", "quantity", "traded", "cost").fill_null(0))
+        .with_columns(value=_value().fill_null(0.0), pending="quantity")
+    )
+    cash = pl.DataFrame({"instrument": [CASH], "shares": [account.cash], "cost": [borrow]})
+    cash = cash.with_columns(
+        price=1.0, price_session=pl.lit(account.session), value="shares", traded=0.0, pending=0.0
+    )
+    rows = pl.concat([_as_ledger(held), _as_ledger(cash)])
+    return rows.with_columns(session=pl.lit(account.session), nav=pl.lit(nav(account))).sort(
+        "instrument"
+    )
+
+
+def account_of(rows: pl.DataFrame) -> Account:
+    """Return the account that `ledger_frame` wrote; `rows` are those of one session."""
+    sessions = rows["session"].unique().sort().to_list()
+    cash = rows.filter(pl.col("instrument") == CASH)
+    if len(sessions) != 1 or cash.height != 1:
+        raise ValueError(
+            f"An account is the ledger of one session with one {CASH} row; found "
+            f"{len(sessions)} sessions and {cash.height} {CASH} rows."
+        )
+    names = rows.filter(pl.col("instrument") != CASH).sort("instrument")
+    held = names.filter(pl.col("shares") != 0)
+    waiting = names.filter(pl.col("pending") != 0)
+    return Account(
+        session=sessions[0],
+        cash=cash["value"].item(),
+        positions=held.select(pl.col(name).cast(kind) for name, kind in POSITIONS.items()),
+        pending=waiting.select("instrument", quantity=pl.col("pending").cast(pl.Int64)),
+    )
+
+
+def _joined(account: Account, day: pl.DataFrame) -> pl.DataFrame:
+    """Return held and ordered names beside their prices and actions of the day."""
+    wanted = ["instrument", "open", "close", "split", "dividend"]
+    book = (
+        account.positions.join(account.pending, on="instrument", how="full", coalesce=True)
+        .join(day.select(wanted), on="instrument", how="left")
+        .with_columns(pl.col("open", "close", "split", "dividend").cast(pl.Float64).fill_nan(None))
+        .with_columns(
+            pl.col("shares", "quantity", "stale").fill_null(0),
+            split=pl.col("split").fill_null(1.0),
+            dividend=pl.col("dividend").fill_null(0.0),
+        )
+        .sort("instrument")
+    )
+    if book["instrument"].is_duplicated().any():
+        raise ValueError("An instrument has more than one row in the prices of the day.")
+    bad = book.filter(pl.min_horizontal("open", "close", "split") <= 0)["instrument"].to_list()
+    if bad:
+        raise ValueError(f"Price or split ratio not above zero for {', '.join(bad)}.")
+    return book
+
+
+def _after_actions(book: pl.DataFrame) -> pl.DataFrame:
+    """Apply splits, then dividends a share as traded today, to shares held over the last close."""
+    exact = pl.col("shares") * pl.col("split")
+    whole = _whole(exact)
+    left = pl.when((exact - whole).abs() > CRUMB).then(exact - whole).otherwise(0.0)
+    return book.with_columns(
+        shares=whole,
+        price=pl.col("price") / pl.col("split"),
+        in_lieu=(left * pl.col("price") / pl.col("split")).fill_null(0.0),
+        received=whole * pl.col("dividend"),
+        quantity=_whole(pl.col("quantity") * pl.col("split")),
+    )
+
+
+def _after_fills(
+    book: pl.DataFrame, *, trades_at: Literal["open", "close"], costs: Costs
+) -> pl.DataFrame:
+    """Fill every order that has a price, whole; the others keep waiting."""
+    filled = (pl.col("quantity") != 0) & pl.col(trades_at).is_not_null()
+    rate = (costs.commission_bps + costs.half_spread_bps) * BPS
+    return book.with_columns(
+        traded=pl.when(filled).then("quantity").otherwise(0),
+        fill_price=pl.when(filled).then(trades_at),
+    ).with_columns(
+        shares=pl.col("shares") + pl.col("traded"),
+        quantity=pl.col("quantity") - pl.col("traded"),
+        cost=(pl.col("traded").abs() * pl.col("fill_price") * rate).fill_null(0.0),
+    )
+
+
+def _marked(book: pl.DataFrame, *, session: date, delisting_sessions: int) -> pl.DataFrame:
+    """Mark at the close, or at the fill where no close came; pay out names silent for too long."""
+    mark = pl.coalesce("close", "fill_price")
+    fresh = mark.is_not_null()
+    marked = book.with_columns(
+        price=pl.coalesce(mark, "price"),
+        price_session=pl.when(fresh).then(pl.lit(session)).otherwise("price_session"),
+        stale=pl.when(fresh).then(0).otherwise(pl.col("stale") + 1),
+    ).with_columns(
+        delisted=(pl.col("shares") != 0) & (pl.col("stale") >= delisting_sessions),
+    )
+    gone = pl.col("delisted")
+    return marked.with_columns(
+        traded=pl.when(gone).then(-pl.col("shares")).otherwise("traded"),
+        fill_price=pl.when(gone).then("price").otherwise("fill_price"),
+        shares=pl.when(gone).then(0).otherwise("shares"),
+        quantity=pl.when(gone).then(0).otherwise("quantity"),
+    )
+
+
+def _as_ledger(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(
+        (pl.col(name) if name in rows.columns else pl.lit(None)).cast(kind).alias(name)
+        for name, kind in LEDGER.items()
+    )
+
+
+def _whole(exact: pl.Expr) -> pl.Expr:
+    """Cut towards zero, forgiving the last bits of a product."""
+    return (exact + exact.sign() * CRUMB).cast(pl.Int64)
+
+
+def _value() -> pl.Expr:
+    return pl.col("shares") * pl.col("price")
+
+
+def _no_orders() -> pl.DataFrame:
+    return pl.DataFrame(schema=PENDING)
+
+
+def _total(numbers: Iterable[float | None]) -> float:
+    """Add up without an order: the same bits whatever the rows' arrangement; null counts 0."""
+    return math.fsum(number for number in numbers if number is not None)

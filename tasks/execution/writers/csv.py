@@ -1,0 +1,27 @@
+"""Targets and orders as plain CSV, safe to open in a spreadsheet.
+
+A text cell that a spreadsheet would run as a formula gets an apostrophe in front; numbers are
+written shortest, so that they read back to the bit.
+"""
+
+import polars as pl
+
+FORMULA = r"^[=+\-@\t\r\n|%]"
+
+
+def csv_files(targets: pl.DataFrame, orders: pl.DataFrame) -> dict[str, bytes]:
+    """Return `targets.csv` and `orders.csv` with the columns of the frames, in their order."""
+    return {"targets.csv": csv_bytes(targets), "orders.csv": csv_bytes(orders)}
+
+
+def csv_bytes(frame: pl.DataFrame) -> bytes:
+    """Return `frame` as UTF-8 CSV with a header, newline endings and ISO dates; null is empty."""
+    guarded = frame.with_columns(
+        pl.when(pl.col(name).str.contains(FORMULA))
+        .then(pl.lit("'") + pl.col(name))
+        .otherwise(name)
+        .alias(name)
+        for name, kind in frame.schema.items()
+        if kind == pl.String
+    )
+    return guarded.write_csv(line_terminator="\n", quote_style="necessary").encode()

@@ -18,37 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.features.engine import ENOUGH, Feature, FeatureSet, Window
+from tasks.features.returns import centred, count, filled, one_session, squares
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 # --- parts that several features share -----------------------------------------------------------
-
-
-def _returns(window: Window) -> Array:
-    close_TN = window.price("close")
-    return close_TN[1:] / close_TN[:-1] - 1
-
-
-def _filled(window: Window) -> Array:
-    """Return one-session returns, 0 where there is none."""
-    return_TN = window.once(_returns)
-    return np.where(np.isnan(return_TN), 0.0, return_TN)
-
-
-def _squares(window: Window) -> Array:
-    return np.square(window.once(_filled))
-
-
-def _counted(window: Window) -> Flags:
-    return ~np.isnan(window.once(_returns))
-
-
-def _count(window: Window, rows: int) -> Array:
-    """Return how many of the last `rows` returns there are; NaN where too few."""
-    count_N = window.once(_counted)[-rows:].sum(axis=0, dtype=np.int32)
-    enough_N = window.complete("close", rows + 1) & (count_N >= ENOUGH * rows)
-    return np.where(enough_N, count_N, np.nan)
 
 
 def _mean(window: Window, values_TN: Array, name: str) -> Array:
@@ -93,7 +68,7 @@ def _momentum(window: Window, *, oldest: int, newest: int = 0) -> Array:
 
 def _volatility(window: Window, *, rows: int) -> Array:
     """Return the root mean square of one-session returns: their mean is taken as zero."""
-    variance_N: Array = window.once(_squares)[-rows:].sum(axis=0) / window.once(_count, rows)
+    variance_N: Array = window.once(squares)[-rows:].sum(axis=0) / window.once(count, rows)
     return np.sqrt(variance_N)
 
 
@@ -104,22 +79,15 @@ def _volatility_change(window: Window, *, recent: int, rows: int) -> Array:
 
 def _downside(window: Window, *, rows: int) -> Array:
     """Return the share of squared returns that falling sessions have, 0 to 1."""
-    squares_TN = window.once(_squares)[-rows:]
-    falling_TN = np.where(window.once(_filled)[-rows:] < 0, squares_TN, 0.0)
+    squares_TN = window.once(squares)[-rows:]
+    falling_TN = np.where(window.once(filled)[-rows:] < 0, squares_TN, 0.0)
     share_N = falling_TN.sum(axis=0) / squares_TN.sum(axis=0)
-    return np.where(np.isnan(window.once(_count, rows)), np.nan, share_N)
-
-
-def _centred(window: Window, rows: int) -> Array:
-    """Return the last returns less their mean, 0 where there is none."""
-    return_TN = window.once(_filled)[-rows:]
-    mean_N = return_TN.sum(axis=0) / window.once(_count, rows)
-    return np.where(window.once(_counted)[-rows:], return_TN - mean_N, 0.0)
+    return np.where(np.isnan(window.once(count, rows)), np.nan, share_N)
 
 
 def _skew(window: Window, *, rows: int) -> Array:
     """Return the third moment of returns over their standard deviation cubed."""
-    centred_TN, count_N = window.once(_centred, rows), window.once(_count, rows)
+    centred_TN, count_N = window.once(centred, rows), window.once(count, rows)
     squares_TN = np.square(centred_TN)
     variance_N = squares_TN.sum(axis=0) / count_N
     third_N = (squares_TN * centred_TN).sum(axis=0) / count_N
@@ -128,21 +96,21 @@ def _skew(window: Window, *, rows: int) -> Array:
 
 def _autocorrelation(window: Window, *, rows: int) -> Array:
     """Return the correlation of returns with those of the session before, -1 to 1."""
-    centred_TN = window.once(_centred, rows)
+    centred_TN = window.once(centred, rows)
     together_N = (centred_TN[1:] * centred_TN[:-1]).sum(axis=0)
     return np.asarray(together_N / np.square(centred_TN).sum(axis=0))
 
 
 def _up_share(window: Window, *, rows: int) -> Array:
     """Return the share of returns above zero, 0 to 1."""
-    rising_N = (window.once(_filled)[-rows:] > 0).sum(axis=0, dtype=np.int32)
-    return np.asarray(rising_N / window.once(_count, rows))
+    rising_N = (window.once(filled)[-rows:] > 0).sum(axis=0, dtype=np.int32)
+    return np.asarray(rising_N / window.once(count, rows))
 
 
 def _extreme(window: Window, *, rows: int, pick: np.ufunc) -> Array:
     """Return the largest or smallest return."""
-    extreme_N = pick.reduce(window.once(_returns)[-rows:], axis=0)
-    return np.where(np.isnan(window.once(_count, rows)), np.nan, extreme_N)
+    extreme_N = pick.reduce(window.once(one_session)[-rows:], axis=0)
+    return np.where(np.isnan(window.once(count, rows)), np.nan, extreme_N)
 
 
 def _from_extreme(window: Window, *, rows: int, pick: np.ufunc) -> Array:
@@ -154,7 +122,7 @@ def _from_extreme(window: Window, *, rows: int, pick: np.ufunc) -> Array:
 
 def _distance(window: Window, *, rows: int) -> Array:
     """Return the newest close over the mean close, less 1."""
-    return window.price("close", 1)[0] / window.once(_mean_close, rows) - 1
+    return np.asarray(window.price("close", 1)[0] / window.once(_mean_close, rows) - 1)
 
 
 def _trend(window: Window, *, rows: int) -> Array:
@@ -189,14 +157,15 @@ def _volume_ratio(window: Window, *, recent: int, rows: int) -> Array:
 def _illiquidity(window: Window, *, rows: int) -> Array:
     """Return the logarithm of the mean of |return| over dollar volume; null if all are 0."""
     dollars_TN = window.once(_dollars, rows)
-    moved_TN = np.abs(window.once(_returns)[-rows:]) / np.where(dollars_TN > 0, dollars_TN, np.nan)
+    dollars_TN = np.where(dollars_TN > 0, dollars_TN, np.nan)
+    moved_TN = np.abs(window.once(one_session)[-rows:]) / dollars_TN
     total_N, count_N = _total(moved_TN)
     return np.log(np.where(_traded_throughout(window, rows), total_N / count_N, np.nan))
 
 
 def _signed_volume(window: Window, *, rows: int) -> Array:
     """Return the volume of rising sessions less that of falling ones, over both; -1 to 1."""
-    signed_TN = np.sign(window.once(_returns)[-rows:]) * window.volume(rows)
+    signed_TN = np.sign(window.once(one_session)[-rows:]) * window.volume(rows)
     signed_N, count_N = _total(signed_TN)
     enough_N = _traded_throughout(window, rows) & ~np.isnan(count_N)
     return np.where(enough_N, signed_N / _total(np.abs(signed_TN))[0], np.nan)

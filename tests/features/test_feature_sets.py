@@ -1,0 +1,256 @@
+"""Every feature set: known in time, the same to the bit however asked, and honest about itself."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tasks.features import FEATURE_SETS, engine
+from tasks.features.engine import (
+    INPUTS,
+    Feature,
+    FeatureSet,
+    Window,
+    features_over,
+    missing_inputs,
+    session_features,
+)
+from tasks.market.history import History, View
+
+SESSIONS = [date(2019, 1, 1) + timedelta(days=i) for i in range(300)]
+NAMES = 9
+TAIL = SESSIONS[-6:]
+
+
+def market() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return bars and actions of nine names: gaps, splits, a late listing and a delisting."""
+    generator = np.random.default_rng(11)
+    shape = len(SESSIONS), NAMES
+    close = 40 * np.exp(np.cumsum(generator.normal(0, 0.02, shape), axis=0))
+    opened = close * np.exp(generator.normal(0, 0.01, shape))
+    traded = generator.random(shape) > 0.03
+    traded[-8:] = True
+    traded[:120, 1] = False  # listed late
+    traded[-3:, 2] = False  # delisted
+    traded[-40:-25, 3] = False  # suspended
+    rows, names = np.nonzero(traded)
+    bars = pl.DataFrame(
+        {
+            "session": [SESSIONS[row] for row in rows],
+            "instrument": [f"N{name}" for name in names],
+            "open": opened[rows, names],
+            "high": np.maximum(opened, close)[rows, names] * 1.01,
+            "low": np.minimum(opened, close)[rows, names] * 0.99,
+            "close": close[rows, names],
+            "volume": np.exp(generator.normal(12, 1, rows.size)).round(),
+        }
+    ).with_columns(known_on="session", delivery="session")
+    return bars, acted([(290, "N0", 1.5), (150, "N0", 1 / 3), (297, "N4", 3.0)])
+
+
+def acted(splits: list[tuple[int, str, float]]) -> pl.DataFrame:
+    days = [SESSIONS[row] for row, _, _ in splits]
+    return pl.DataFrame(
+        {
+            "ex_session": days,
+            "instrument": [name for _, name, _ in splits],
+            "kind": ["split"] * len(splits),
+            "value": [value for _, _, value in splits],
+            "known_on": days,
+            "delivery": days,
+        }
+    )
+
+
+def history(bars: pl.DataFrame, actions: pl.DataFrame, *, skipped: int = 0) -> History:
+    return History(bars, actions, SESSIONS[skipped:], prints="first")
+
+
+def same(one: pl.DataFrame, other: pl.DataFrame) -> bool:
+    """Return whether two frames agree to the bit."""
+    if one.schema != other.schema or not one.select("session", "instrument").equals(
+        other.select("session", "instrument")
+    ):
+        return False
+    numbers = [frame.drop("session", "instrument").fill_null(np.nan) for frame in (one, other)]
+    return numbers[0].to_numpy().tobytes() == numbers[1].to_numpy().tobytes()
+
+
+@pytest.fixture(scope="module", params=sorted(FEATURE_SETS))
+def chosen(request) -> FeatureSet:
+    return FEATURE_SETS[request.param]()
+
+
+@pytest.fixture(scope="module")
+def full(chosen) -> pl.DataFrame:
+    return features_over(history(*market()), chosen, SESSIONS)
+
+
+def tail(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.filter(pl.col("session").is_in(TAIL))
+
+
+def test_has_the_promised_columns_and_rows(chosen, full):
+    assert full.columns == ["session", "instrument", *chosen.columns]
+    assert set(full.schema.dtypes()[2:]) == {pl.Float32}
+    closes = market()[0].select("session", "instrument").sort("session", "instrument")
+    assert full.select("session", "instrument").equals(closes)
+    assert not full.select(pl.col(chosen.columns).is_infinite().any()).row(0).count(True)
+    assert not full.select(pl.col(chosen.columns).is_nan().any()).row(0).count(True)
+
+
+def test_has_numbers_once_a_name_is_old_enough(chosen, full):
+    newest = full.filter(pl.col("session") == SESSIONS[-1], pl.col("instrument") == "N5")
+    assert newest.null_count().sum_horizontal().item() <= 2  # two windows may begin in a gap
+
+
+def test_names_differ_and_look_back_is_bounded(chosen):
+    assert len(set(chosen.columns)) == len(chosen.columns)
+    assert all(2 <= feature.look_back <= 253 for feature in chosen.features)
+
+
+def test_tail_equals_full(chosen, full):
+    assert same(features_over(history(*market()), chosen, TAIL), tail(full))
+
+
+def test_one_session_equals_many(chosen, full):
+    view = history(*market()).roll(TAIL[2])
+    assert same(session_features(view, chosen), full.filter(pl.col("session") == TAIL[2]))
+
+
+def test_does_not_depend_on_the_order_of_rows(chosen, full):
+    bars, actions = market()
+    shuffled = history(bars.sample(fraction=1, shuffle=True, seed=1), actions.reverse())
+    assert same(features_over(shuffled, chosen, TAIL), tail(full))
+
+
+def test_does_not_depend_on_how_many_rows_a_frame_is_built_from(chosen, full, monkeypatch):
+    monkeypatch.setattr(engine, "CHUNK", 7)
+    assert same(features_over(history(*market()), chosen, TAIL), tail(full))
+
+
+@pytest.mark.parametrize("kept", [["N0"], ["N4"], ["N0", "N3"], [f"N{i}" for i in range(1, 9)]])
+def test_does_not_depend_on_which_other_names_are_there(chosen, full, kept):
+    bars, actions = market()
+    part = history(bars.filter(pl.col("instrument").is_in(kept)), actions)
+    assert same(
+        features_over(part, chosen, TAIL), tail(full).filter(pl.col("instrument").is_in(kept))
+    )
+
+
+def test_does_not_depend_on_how_much_history_is_loaded(chosen, full):
+    short = history(*market(), skipped=len(SESSIONS) - len(TAIL) - chosen.look_back + 1)
+    assert same(features_over(short, chosen, TAIL), tail(full))
+
+
+def test_does_not_move_when_the_future_is_altered(chosen, full):
+    bars, _ = market()
+    now = SESSIONS[280]
+    later = pl.col("session") > now
+    poisoned = bars.with_columns(
+        pl.when(later).then(pl.col(name) * 17 + 3).otherwise(pl.col(name)).alias(name)
+        for name in INPUTS
+    )
+    poisoned = pl.concat([poisoned.filter(~later), poisoned.filter(later).gather_every(2)])
+    none = acted([(150, "N0", 1 / 3), (281, "N5", 10.0)])
+    found = features_over(history(poisoned, none), chosen, SESSIONS[260:281])
+    assert same(found, full.filter(pl.col("session").is_between(SESSIONS[260], now)))
+
+
+def test_a_later_correction_split_or_delisting_restates_nothing(chosen, full):
+    bars, actions = market()
+    known_late = bars.filter(pl.col("session") == SESSIONS[289]).with_columns(
+        pl.col("close") * 2, known_on=pl.lit(SESSIONS[292]), delivery=pl.lit(SESSIONS[292])
+    )
+    split_late = acted([(285, "N6", 2.0)]).with_columns(known_on=pl.lit(SESSIONS[295]))
+    gone = bars.filter((pl.col("instrument") != "N7") | (pl.col("session") <= SESSIONS[294]))
+    changed = history(pl.concat([gone, known_late]), pl.concat([actions, split_late]))
+    found = features_over(changed, chosen, SESSIONS[280:])
+    wanted = full.filter(pl.col("session") >= SESSIONS[280])
+    untouched = (pl.col("session") < SESSIONS[295]) | ~pl.col("instrument").is_in(["N6", "N7"])
+    assert same(found.filter(untouched), wanted.filter(untouched))
+    assert not same(found.filter(~untouched), wanted.filter(~untouched))
+
+
+def windowed(view: View, rows: int) -> View:
+    arrays = (np.ascontiguousarray(array[-rows:]) for array in view[3:])
+    return View(view.as_of, view.sessions[-rows:], view.instruments, *arrays)
+
+
+def test_declared_look_back_of_each_feature_is_enough_and_needed(chosen, full):
+    view = history(*market()).roll(SESSIONS[-1])
+    newest = full.filter(pl.col("session") == SESSIONS[-1])
+    for feature in chosen.features:
+        alone = FeatureSet("alone", (feature,))
+        exact = session_features(windowed(view, feature.look_back), alone)
+        assert same(exact, newest.select("session", "instrument", feature.name)), feature.name
+        less = session_features(windowed(view, feature.look_back - 1), alone)
+        assert less[feature.name].is_null().all(), f"{feature.name} looks back less than it says"
+
+
+def test_reads_no_input_it_does_not_declare(chosen, full):
+    view = history(*market()).roll(SESSIONS[-1])
+    newest = full.filter(pl.col("session") == SESSIONS[-1])
+    for feature in chosen.features:
+        others = {f"{name}_TN" for name in (*INPUTS, "dividend") if name not in feature.inputs}
+        alone = FeatureSet("alone", (feature,))
+        blind = view._replace(**dict.fromkeys(others - {"close_TN"}, view.close_TN * 0 + 5))
+        found = session_features(blind, alone)
+        assert same(found, newest.select("session", "instrument", feature.name)), feature.name
+
+
+@pytest.mark.parametrize("absent", ["open", "high", "low", "volume"])
+def test_is_null_without_its_inputs_and_says_so(chosen, absent):
+    view = history(*market()).roll(SESSIONS[-1])
+    view = view._replace(**{f"{absent}_TN": np.full(view.close_TN.shape, np.nan)})
+    needing = [feature.name for feature in chosen.features if absent in feature.inputs]
+    assert missing_inputs(view, chosen) == needing
+    found = session_features(view, chosen)
+    assert found.select(needing).null_count().row(0) == (found.height,) * len(needing)
+
+
+def test_a_split_that_is_known_changes_no_feature(chosen, full):
+    """The same market, in which one name splits 7 for 2 inside every window."""
+    bars, actions = market()
+    after = (pl.col("session") >= SESSIONS[294]) & (pl.col("instrument") == "N5")
+    split = bars.with_columns(
+        *(pl.when(after).then(pl.col(n) / 3.5).otherwise(pl.col(n)).alias(n) for n in INPUTS[:4]),
+        volume=pl.when(after).then(pl.col("volume") * 3.5).otherwise(pl.col("volume")),
+    )
+    known = pl.concat([actions, acted([(294, "N5", 3.5)])])
+    found = features_over(history(split, known), chosen, TAIL).drop("session", "instrument")
+    plain = tail(full).drop("session", "instrument")
+    np.testing.assert_allclose(
+        found.fill_null(-9).to_numpy(), plain.fill_null(-9).to_numpy(), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_registered_set_is_named_as_it_is_listed():
+    assert all(make().name == name for name, make in FEATURE_SETS.items())
+
+
+def test_refuses_a_feature_that_reads_more_than_it_declares():
+    greedy = Feature("greedy", "test", ("close",), 2, lambda window: window.price("close", 3)[0])
+    with pytest.raises(ValueError, match="Asked for 3 sessions of close, declared 2"):
+        session_features(history(*market()).roll(SESSIONS[5]), FeatureSet("x", (greedy,)))
+
+
+def test_refuses_an_input_that_does_not_exist():
+    odd = Feature("odd", "test", ("vwap",), 2, lambda window: window.price("vwap", 1)[0])
+    with pytest.raises(ValueError, match="No input named vwap"):
+        session_features(history(*market()).roll(SESSIONS[5]), FeatureSet("x", (odd,)))
+
+
+def test_shows_earlier_prices_and_volumes_in_the_newest_shares():
+    view = history(*market()).roll(SESSIONS[-1])
+    window = Window(view, {"close": 5, "volume": 5})
+    close, volume = view.close_TN[-5:, 4], view.volume_TN[-5:, 4]
+    np.testing.assert_array_equal(window.price("close")[:, 4], close / [3, 3, 1, 1, 1])
+    np.testing.assert_array_equal(window.volume(3)[:, 4], volume[-3:] * [1, 1, 1])
+    np.testing.assert_array_equal(window.volume()[:, 4], volume * [3, 3, 1, 1, 1])
+    np.testing.assert_array_equal(window.traded("close")[:, 4], close)
+
+
+def test_is_empty_without_sessions(chosen):
+    assert features_over(history(*market()), chosen, []).is_empty()

@@ -1,0 +1,200 @@
+"""The shelf: weights and their cards, kept beside the lake, so that no night waits for a server.
+
+One folder a fit, `<root>/<contest>/<recipe>/<fitted_on>/`, holds `card.json` and the weights under
+their own hash. The card is renamed into place last and names the weights: a reader sees a whole fit
+or none, also while a refit replaces it. Replaced weights stay, since old releases name their hash.
+"""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import polars as pl
+
+from conf.schema import Recipe
+
+NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
+SUFFIXES = ("safetensors", "txt")
+CARD = "card.json"
+UNFINISHED = ".unfinished-"
+LISTING = {
+    "contest": pl.String,
+    "recipe": pl.String,
+    "fitted_on": pl.Date,
+    "weights_hash": pl.String,
+    "sha256": pl.String,
+}
+
+
+class Finished(Protocol):
+    """A fit that is ready for the shelf."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that was fitted."""
+
+    @property
+    def fitted_on(self) -> date:
+        """The session on whose night it was fitted."""
+
+    @property
+    def weights(self) -> bytes:
+        """What was learned."""
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What the weights are; names their `sha256`, `weights_hash` and file `suffix`."""
+
+    @property
+    def curves(self) -> dict[str, list[float]]:
+        """How the losses went."""
+
+
+class Shelved(NamedTuple):
+    """What a save did, and where the fit stands."""
+
+    folder: Path
+    status: Literal["new", "same", "replaced"]
+
+
+class Shelf:
+    """A folder of fits.
+
+    Args:
+        root: Where the contests' folders stand; made when first needed.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def save(self, contest: str, fit: Finished, *, inputs: str = "") -> Shelved:
+        """Put a fit on the shelf, durably and in one step; the same fit again changes nothing.
+
+        A different fit of the same key takes its place and says `replaced`: a night that is run
+        again with other data, settings or code must not find the old weights. The card that is
+        kept also holds the fit's `curves` and its `inputs`.
+
+        Args:
+            contest: What the fit competes in.
+            fit: Recipe, session, weights, card and curves.
+            inputs: Hash of what the fit rests on, for `holds`.
+        """
+        card, weights = {**fit.card, "curves": fit.curves, "inputs": inputs}, fit.weights
+        if sha256(weights).hexdigest() != card["sha256"]:
+            raise ValueError(f"The card of {fit.recipe.name} does not name its weights' SHA-256.")
+        folder = self._folder(contest, fit.recipe.name, fit.fitted_on)
+        body = (json.dumps(card, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
+        file = folder / _weights_name(card)
+        before = (folder / CARD).read_bytes() if (folder / CARD).exists() else None
+        if before == body and file.exists() and file.read_bytes() == weights:
+            return Shelved(folder, "same")
+        _make(folder, self.root)
+        for leftover in folder.glob(f"{UNFINISHED}*"):
+            leftover.unlink(missing_ok=True)
+        _write(file, weights)
+        _write(folder / CARD, body)
+        return Shelved(folder, "new" if before is None else "replaced")
+
+    def load(self, contest: str, recipe: str, fitted_on: date) -> tuple[dict[str, Any], bytes]:
+        """Return the card and the weights of a fit, after checking the weights' SHA-256."""
+        folder = self._folder(contest, recipe, fitted_on)
+        if not (folder / CARD).exists():
+            there = self.listing(contest).filter(pl.col("recipe") == recipe)["fitted_on"]
+            raise FileNotFoundError(
+                f"No fit of {contest}/{recipe} on {fitted_on}; there is: "
+                f"{', '.join(str(day) for day in there) or 'none'}. Run the training."
+            )
+        card: dict[str, Any] = json.loads((folder / CARD).read_bytes())
+        file = folder / _weights_name(card)
+        weights = file.read_bytes()
+        if (found := sha256(weights).hexdigest()) != card["sha256"]:
+            raise ValueError(
+                f"{file.name} of {contest}/{recipe} on {fitted_on} was altered: its SHA-256 is "
+                f"{found}, the card says {card['sha256']}. Run the training again."
+            )
+        return card, weights
+
+    def holds(self, contest: str, recipe: str, fitted_on: date, *, inputs: str) -> bool:
+        """Return whether this fit stands here whole and rests on these very inputs."""
+        folder = self._folder(contest, recipe, fitted_on)
+        if not (folder / CARD).exists():
+            return False
+        card = json.loads((folder / CARD).read_bytes())
+        file = folder / _weights_name(card)
+        whole = file.exists() and sha256(file.read_bytes()).hexdigest() == card["sha256"]
+        return bool(whole and card.get("inputs") == inputs)
+
+    def newest(self, contest: str, recipe: str, *, as_of: date) -> date | None:
+        """Return the last session up to `as_of` that the recipe was fitted on; None without one."""
+        mine = pl.col("recipe") == recipe
+        fits = self.listing(contest).filter(mine, pl.col("fitted_on") <= as_of)
+        return fits["fitted_on"].to_list()[-1] if fits.height else None
+
+    def listing(self, contest: str | None = None) -> pl.DataFrame:
+        """Return (contest, recipe, fitted_on, weights_hash, sha256) of all whole fits, sorted."""
+        pattern = f"{_checked(contest) if contest else '*'}/*/*/{CARD}"
+        rows = []
+        for path in self.root.glob(pattern):
+            card = json.loads(path.read_bytes())
+            *_, contest_name, recipe, fitted_on, _ = path.parts
+            rows.append(
+                {
+                    "contest": contest_name,
+                    "recipe": recipe,
+                    "fitted_on": date.fromisoformat(fitted_on),
+                    "weights_hash": card["weights_hash"],
+                    "sha256": card["sha256"],
+                }
+            )
+        return pl.DataFrame(rows, schema=LISTING).sort("contest", "recipe", "fitted_on")
+
+    def _folder(self, contest: str, recipe: str, fitted_on: date) -> Path:
+        return self.root / _checked(contest) / _checked(recipe) / fitted_on.isoformat()
+
+
+def _checked(name: str) -> str:
+    """Return a name that may be part of a path."""
+    if not NAME.match(name):
+        raise ValueError(f"{name!r} is no name of a contest or recipe: letters, digits, _ only.")
+    return name
+
+
+def _weights_name(card: Mapping[str, Any]) -> str:
+    digest, suffix = str(card["sha256"]), str(card["suffix"])
+    if not re.fullmatch(r"[0-9a-f]{64}", digest) or suffix not in SUFFIXES:
+        raise ValueError(f"The card names no weights: sha256 {digest!r}, suffix {suffix!r}.")
+    return f"weights-{digest[:16]}.{suffix}"
+
+
+def _make(folder: Path, root: Path) -> None:
+    """Make the folder and let every new parent reach the disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for parent in [folder, *folder.parents]:
+        _sync(parent)
+        if parent == root.parent:
+            break
+
+
+def _write(path: Path, body: bytes) -> None:
+    """Write a file beside its place, let it reach the disk, and rename it there."""
+    handle, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(name, path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

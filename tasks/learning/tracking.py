@@ -1,0 +1,255 @@
+"""The one door to MLflow: every fit becomes a run, and the champion's fit a version of its contest.
+
+MLflow is for people to look at. No night depends on it: weights are read from the shelf, never from
+here, and whatever goes wrong is a `TrackingError` within a bounded time.
+"""
+
+import json
+import logging
+import math
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tasks.learning.shelf import Shelf, Shelved
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = ["Shelf", "Shelved", "TrackingError", "log_fit", "register"]
+
+BATCH = 1000  # metrics in one call; MLflow refuses more
+PARAMS = 100  # params in one call
+MODEL_FOLDER, FIGURE_FOLDER = "model", "figures"
+PATIENCE_S = 10  # seconds until a server that does not answer counts as away
+
+
+class TrackingError(RuntimeError):
+    """MLflow is away or refused; the message says why."""
+
+
+def log_fit(
+    uri: str,
+    *,
+    contest: str,
+    recipe: str,
+    run_name: str,
+    params: Mapping[str, Any],
+    hashes: Mapping[str, str],
+    metrics: Mapping[str, float],
+    curves: Mapping[str, Sequence[float]],
+    figures: Mapping[str, str],
+    card: Mapping[str, Any],
+    weights: bytes,
+    tags: Mapping[str, str] | None = None,
+    artifact_root: str | None = None,
+) -> str:
+    """Log one fit as one run of the contest's experiment and return the run's id.
+
+    Metrics that are not finite are left out: MLflow draws them as zero.
+
+    Args:
+        uri: `sqlite:///path` or the address of a server.
+        contest: The experiment; made when first needed.
+        recipe: What was fitted; a tag.
+        run_name: What people read in the table of runs.
+        params: Settings, flat.
+        hashes: Of data, code, config, weights; each a tag `hash.<name>`.
+        metrics: Figures with their errors.
+        curves: Losses by epoch, penalty or tree.
+        figures: File name without ending -> a whole HTML page.
+        card: The fit's card; names the weights' file ending.
+        weights: The fit's weights.
+        tags: More tags.
+        artifact_root: Where a new experiment keeps its files; empty: beside a sqlite database, or
+            what the server says.
+    """
+    every_tag = {"recipe": recipe, **{f"hash.{name}": h for name, h in hashes.items()}}
+    with _client(uri) as client:
+        experiment = _experiment(client, contest, artifact_root or _beside(uri, contest))
+        run = client.create_run(experiment, run_name=run_name, tags=every_tag | dict(tags or {}))
+        run_id: str = run.info.run_id
+        _log_numbers(client, run_id, run.info.start_time, params, metrics, curves)
+        with tempfile.TemporaryDirectory() as folder:
+            _lay_out(Path(folder), figures=figures, card=card, weights=weights)
+            client.log_artifacts(run_id, folder)
+        client.set_terminated(run_id)
+    return run_id
+
+
+def register(
+    uri: str,
+    *,
+    contest: str,
+    run_id: str,
+    alias: str = "champion",
+    tags: Mapping[str, str] | None = None,
+) -> str:
+    """Make the run's fit a version of the contest's registered model, name it, give the version.
+
+    A run that already is a version keeps its number; the alias moves to it either way.
+    """
+    with _client(uri) as client:
+        _registered(client, contest)
+        standing = [
+            one for one in client.search_model_versions(f"name='{contest}'") if one.run_id == run_id
+        ]
+        version = (
+            standing[0]
+            if standing
+            else client.create_model_version(
+                contest,
+                source=f"runs:/{run_id}/{MODEL_FOLDER}",
+                run_id=run_id,
+                tags=dict(tags or {}),
+                await_creation_for=0,
+            )
+        )
+        client.set_registered_model_alias(contest, alias, version.version)
+    return str(version.version)
+
+
+@contextmanager
+def _client(uri: str) -> Iterator["MlflowClient"]:
+    """Give a client whose failures are `TrackingError`s and come in bounded time."""
+    _refuse_dead_database(uri)
+    with _environment():
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        for name in ("alembic", "mlflow"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        try:
+            yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+        except (MlflowException, SQLAlchemyError, OSError) as error:  # OSError: requests too
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = first.replace(uri, _shown(uri))
+            raise TrackingError(f"MLflow at {_shown(uri)} failed: {reason}") from None
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Set what MLflow reads from its environment, for as long as it is used."""
+    wanted = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(PATIENCE_S),
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _refuse_dead_database(uri: str) -> None:
+    """Look at a sqlite file first: MLflow would try a broken one for minutes."""
+    if not uri.startswith("sqlite:///"):
+        return
+    path = Path(uri.removeprefix("sqlite:///"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=PATIENCE_S)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("SELECT count(*) FROM sqlite_master")
+            connection.rollback()
+        finally:
+            connection.close()
+    except (sqlite3.Error, OSError) as error:
+        raise TrackingError(f"MLflow's database {path} cannot be written: {error}.") from error
+
+
+def _shown(uri: str) -> str:
+    """Return the address without a user or password."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _beside(uri: str, contest: str) -> str | None:
+    """Return a folder beside a sqlite database; without one MLflow would use the current folder."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    database = Path(uri.removeprefix("sqlite:///")).resolve()
+    return (database.parent / "artifacts" / contest).as_uri()
+
+
+def _experiment(client: "MlflowClient", contest: str, artifact_root: str | None) -> str:
+    """Return the experiment's id; another process may make it at the same time."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(contest)
+    if found is None:
+        try:
+            return str(client.create_experiment(contest, artifact_location=artifact_root))
+        except MlflowException as error:
+            found = client.get_experiment_by_name(contest)
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+                raise
+    if found.lifecycle_stage != "active":
+        raise TrackingError(f"The experiment {contest} was deleted in MLflow: restore it there.")
+    return str(found.experiment_id)
+
+
+def _registered(client: "MlflowClient", contest: str) -> None:
+    """Make the contest's registered model where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(contest)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _log_numbers(
+    client: "MlflowClient",
+    run_id: str,
+    at: int,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    curves: Mapping[str, Sequence[float]],
+) -> None:
+    """Log everything in as few calls as MLflow takes; `at` is the run's own start."""
+    from mlflow.entities import Metric, Param
+
+    points = [Metric(name, float(value), at, 0) for name, value in metrics.items()]
+    points += [
+        Metric(name, float(value), at, step)
+        for name, curve in curves.items()
+        for step, value in enumerate(curve)
+    ]
+    points = [point for point in points if math.isfinite(point.value)]
+    pairs = [Param(name, str(value)) for name, value in params.items()]
+    for start in range(0, len(pairs), PARAMS):
+        client.log_batch(run_id, params=pairs[start : start + PARAMS])
+    for start in range(0, len(points), BATCH):
+        client.log_batch(run_id, metrics=points[start : start + BATCH])
+
+
+def _lay_out(
+    folder: Path, *, figures: Mapping[str, str], card: Mapping[str, Any], weights: bytes
+) -> None:
+    """Write the artifacts as people will see them."""
+    (folder / MODEL_FOLDER).mkdir()
+    (folder / MODEL_FOLDER / f"weights.{card['suffix']}").write_bytes(weights)
+    text = json.dumps(card, sort_keys=True, indent=1, allow_nan=False)
+    (folder / MODEL_FOLDER / "card.json").write_text(text + "\n", encoding="utf-8")
+    if figures:
+        (folder / FIGURE_FOLDER).mkdir()
+    for name, page in figures.items():
+        (folder / FIGURE_FOLDER / f"{name}.html").write_text(page, encoding="utf-8")

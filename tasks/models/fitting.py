@@ -1,0 +1,253 @@
+"""From a recipe and a panel to weights, and from weights to scores.
+
+A fit sees what was known on its night and nothing else; scores come session by session, each from
+its own members alone, so that they are the same whichever sessions are asked for.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from conf.schema import Contest, Recipe
+from tasks.learning.model import Array, Examples, Learner, Scorer, settled
+from tasks.learning.panel import Panel, standardised_labels, until
+from tasks.learning.splits import purged_split
+from tasks.models.baselines import BASELINES
+from tasks.models.nets import NETS
+
+SCORES = {"session": pl.Date, "instrument": pl.String, "score": pl.Float64}
+
+
+class Fit(NamedTuple):
+    """One fit of a recipe: its weights, the card that says what they are, and its curves."""
+
+    recipe: Recipe
+    fitted_on: date
+    weights: bytes
+    weights_hash: str
+    card: dict[str, Any]
+    curves: dict[str, list[float]]
+
+
+class Model(NamedTuple):
+    """Weights that were read back and can score."""
+
+    recipe: Recipe
+    fitted_on: date
+    weights_hash: str
+    columns: tuple[str, ...]
+    look_back: int
+    score: Scorer
+
+
+def fit_recipe(
+    recipe: Recipe,
+    panel: Panel,
+    label_TN: Array,
+    *,
+    fitted_on: date,
+    contest: Contest,
+    threads: int,
+    accelerator: str = "auto",
+) -> Fit:
+    """Fit `recipe` to what was known at the close of `fitted_on`; the same inputs, the same bytes.
+
+    Everything of the panel after `fitted_on` is cut off first, and so are the labels of sessions
+    whose horizon had not passed by then. Columns that say nothing so far are left out.
+
+    Args:
+        recipe: Model, loss, settings and seed.
+        panel: Consecutive sessions; may reach past `fitted_on`.
+        label_TN: Labels on the panel's axes as known at `fitted_on`, NaN where unknown.
+        fitted_on: A session of the panel.
+        contest: Horizon, validation share, fewest names, longest history.
+        threads: CPU threads; part of what the bits depend on.
+        accelerator: Where nets train, as Lightning names it.
+    """
+    learner = _learner(recipe)
+    settings = settled(recipe.settings, learner.known, model=recipe.model)
+    look_back = learner.look_back(settings)
+    seen, known_TN = _as_known(panel, label_TN, fitted_on, contest)
+    label_TN = standardised_labels(known_TN, seen.member_TN, min_names=contest.min_names)
+    labelled = np.flatnonzero(np.isfinite(label_TN).any(axis=1))
+    train, valid = purged_split(
+        labelled[labelled >= look_back - 1],
+        horizon=contest.horizon,
+        valid_share=contest.valid_share,
+    )
+    examples = Examples(seen.features_NTF, label_TN, train, valid)
+    learned = learner.fit(
+        examples,
+        settings=settings,
+        loss=recipe.loss,
+        seed=recipe.seed,
+        threads=threads,
+        accelerator=accelerator,
+    )
+    weights_hash = learner.weights_hash(learned.weights)
+    card = {
+        "recipe": recipe.model_dump(mode="json"),
+        "settings": settings,
+        "fitted_on": fitted_on.isoformat(),
+        "columns": list(seen.columns),
+        "look_back": look_back,
+        "contest": contest.model_dump(mode="json", exclude={"candidates", "title"}),
+        "threads": threads,
+        **_stretches(seen, examples),
+        "data_hash": _data_hash(seen, label_TN),
+        "facts": learned.facts,
+        "suffix": learner.suffix,
+        "sha256": sha256(learned.weights).hexdigest(),
+        "weights_hash": weights_hash,
+    }
+    return Fit(recipe, fitted_on, learned.weights, weights_hash, card, learned.curves)
+
+
+def load_fit(recipe: Recipe, card: Mapping[str, Any], weights: bytes, *, threads: int = 1) -> Model:
+    """Read weights back into our own class for `recipe`, after checking them against their card.
+
+    The class comes from the registries, never from the bytes. Refused are another recipe's card,
+    bytes that are not the card's, wrong shapes, and numbers that are not finite.
+    """
+    if card["recipe"] != (asked := recipe.model_dump(mode="json")):
+        raise ValueError(f"The card is for recipe {card['recipe']}, asked for was {asked}.")
+    if (found := sha256(weights).hexdigest()) != card["sha256"]:
+        raise ValueError(
+            f"The weights of {recipe.name} fitted on {card['fitted_on']} are not their card's: "
+            f"expected SHA-256 {card['sha256']}, found {found}. Restore them, or fit again."
+        )
+    learner = _learner(recipe)
+    settings = settled(recipe.settings, learner.known, model=recipe.model)
+    columns = tuple(card["columns"])
+    return Model(
+        recipe=recipe,
+        fitted_on=date.fromisoformat(card["fitted_on"]),
+        weights_hash=learner.weights_hash(weights),
+        columns=columns,
+        look_back=learner.look_back(settings),
+        score=learner.scorer(weights, features=len(columns), settings=settings, threads=threads),
+    )
+
+
+def score_sessions(model: Model, panel: Panel, sessions: Sequence[date]) -> pl.DataFrame:
+    """Return (session, instrument, score) of the members of each session, sorted.
+
+    Each session is one forward pass over its members' look-back and nothing else. Sessions whose
+    look-back the panel does not hold, and sessions without members, are left out.
+    """
+    place_of = {session: place for place, session in enumerate(panel.sessions)}
+    _refuse_unknown(sessions, place_of, model)
+    columns = _columns(model, panel)
+    frames = [pl.DataFrame(schema=SCORES)]
+    for session in sorted(set(sessions)):
+        place = place_of[session]
+        names_N = np.flatnonzero(panel.member_TN[place])
+        if place < model.look_back - 1 or not names_N.size:
+            continue
+        window_NTF = panel.features_NTF[names_N, place - model.look_back + 1 : place + 1][
+            :, :, columns
+        ]
+        score_N = model.score(np.ascontiguousarray(window_NTF))
+        if not np.isfinite(score_N).all():
+            raise ValueError(f"{model.recipe.name} gave scores that are not finite on {session}.")
+        names = [panel.instruments[name] for name in names_N]
+        frames.append(
+            pl.DataFrame({"session": [session] * len(names), "instrument": names, "score": score_N})
+        )
+    return pl.concat(frames).sort("session", "instrument")
+
+
+def _learner(recipe: Recipe) -> Learner:
+    """Return the learner a recipe names, from our registries only."""
+    if recipe.model in BASELINES:
+        learner = BASELINES[recipe.model]()()
+    elif recipe.model in NETS:
+        from tasks.learning.training import NetLearner
+
+        learner = NetLearner(NETS[recipe.model]())
+    else:
+        known = ", ".join(sorted([*BASELINES, *NETS]))
+        raise ValueError(
+            f"No model named {recipe.model!r} (recipe {recipe.name}); there is: {known}."
+        )
+    if recipe.loss not in learner.losses:
+        raise ValueError(
+            f"{recipe.model} cannot fit loss {recipe.loss!r} (recipe {recipe.name}); "
+            f"it knows: {', '.join(learner.losses)}."
+        )
+    return learner
+
+
+def _as_known(
+    panel: Panel, label_TN: Array, fitted_on: date, contest: Contest
+) -> tuple[Panel, Array]:
+    """Return the panel and labels without what was unknown at the close of `fitted_on`."""
+    if label_TN.shape != panel.member_TN.shape:
+        raise ValueError(f"Expected labels {panel.member_TN.shape}, found {label_TN.shape}.")
+    if fitted_on not in panel.sessions:
+        raise ValueError(
+            f"{fitted_on} is no session of the panel, which spans {panel.sessions[:1]} to "
+            f"{panel.sessions[-1:]}."
+        )
+    seen = until(panel, fitted_on)
+    place_of = {name: place for place, name in enumerate(panel.instruments)}
+    names_N = [place_of[name] for name in seen.instruments]
+    known_TN = label_TN[: len(seen.sessions), names_N].copy()
+    known_TN[max(0, len(seen.sessions) - contest.horizon - 1) :] = np.nan
+    newest = slice(-contest.train_sessions if contest.train_sessions else None, None)
+    features_NTF = seen.features_NTF[:, newest]
+    told_F = np.flatnonzero((features_NTF != 0).any(axis=(0, 1)))
+    if not told_F.size:
+        raise ValueError(f"No feature has said anything by {fitted_on}: nothing to learn from.")
+    return (
+        seen._replace(
+            sessions=seen.sessions[newest],
+            columns=tuple(seen.columns[place] for place in told_F),
+            features_NTF=np.ascontiguousarray(features_NTF[:, :, told_F]),
+            member_TN=seen.member_TN[newest],
+        ),
+        known_TN[newest],
+    )
+
+
+def _stretches(seen: Panel, examples: Examples) -> dict[str, Any]:
+    """Return, for the card, how many rows and which sessions were learned from and stopped by."""
+    out: dict[str, Any] = {}
+    for name, places in (("train", examples.train), ("valid", examples.valid)):
+        out[f"{name}_rows"] = int(np.isfinite(examples.label_TN[places]).sum())
+        out[f"{name}_first"] = seen.sessions[int(places[0])].isoformat()
+        out[f"{name}_last"] = seen.sessions[int(places[-1])].isoformat()
+    return out
+
+
+def _data_hash(seen: Panel, label_TN: Array) -> str:
+    """Return the SHA-256 of everything the fit could see."""
+    digest = sha256(repr((seen.sessions, seen.instruments, seen.columns)).encode())
+    digest.update(np.ascontiguousarray(seen.features_NTF).tobytes())
+    digest.update(np.ascontiguousarray(np.where(np.isnan(label_TN), np.nan, label_TN)).tobytes())
+    return digest.hexdigest()
+
+
+def _refuse_unknown(sessions: Sequence[date], place_of: Mapping[date, int], model: Model) -> None:
+    if outside := [str(session) for session in sessions if session not in place_of]:
+        raise ValueError(f"The panel has no session {', '.join(outside)}.")
+    if early := [str(session) for session in sessions if session < model.fitted_on]:
+        raise ValueError(
+            f"{model.recipe.name} was fitted on {model.fitted_on} and may not score what came "
+            f"before: {', '.join(early[:5])}."
+        )
+
+
+def _columns(model: Model, panel: Panel) -> NDArray[np.int64]:
+    """Return where the model's columns stand in the panel."""
+    if absent := [name for name in model.columns if name not in panel.columns]:
+        raise ValueError(
+            f"{model.recipe.name} needs {', '.join(absent)}; the panel has: "
+            f"{', '.join(panel.columns)}."
+        )
+    return np.array([panel.columns.index(name) for name in model.columns], np.int64)

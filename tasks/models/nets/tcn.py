@@ -1,0 +1,76 @@
+"""Causal 1-D convolutions over each name's recent sessions.
+
+Bai, Kolter & Koltun, "An Empirical Evaluation of Generic Convolutional and Recurrent Networks for
+Sequence Modeling" (2018). No padding is used: a score sees exactly its look-back, so one pass over
+a stretch gives the same scores as one pass a session.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from tasks.learning.model import Setting, Value
+from tasks.learning.net import Net
+
+
+class Tcn(Net):
+    """Score names by their features over 1 + (kernel - 1) · (2^levels - 1) sessions.
+
+    Args:
+        features: Inputs of one session.
+        channels: Width of every level.
+        levels: Convolutions, each reaching twice as far apart as the one before.
+        kernel: Sessions one convolution looks at.
+        dropout: Share of channels left out at random while training.
+    """
+
+    known: ClassVar[Mapping[str, Setting]] = {
+        "channels": Setting(32, 4, 256, "width of every level"),
+        "levels": Setting(4, 1, 6, "convolutions; the look-back doubles with each"),
+        "kernel": Setting(3, 2, 7, "sessions one convolution looks at"),
+        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training"),
+    }
+
+    def __init__(self, features: int, *, channels: int, levels: int, kernel: int, dropout: float):
+        super().__init__()
+        self.inlet = nn.Linear(features, channels)
+        self.levels = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel, dilation=2**level) for level in range(levels)
+        )
+        self.activation = nn.GELU()
+        self.dropout = nn.Dropout1d(dropout)
+        self.head = nn.Linear(channels, 1)
+        nn.init.normal_(self.head.weight, std=0.01)
+
+    @classmethod
+    def look_back(cls, settings: Mapping[str, Value]) -> int:
+        """Return the sessions the last level reaches back over; 31 with the defaults."""
+        return 1 + (int(settings["kernel"]) - 1) * (2 ** int(settings["levels"]) - 1)
+
+    @classmethod
+    def build(cls, features: int, settings: Mapping[str, Value]) -> "Tcn":
+        """Return the net with random weights."""
+        return cls(
+            features,
+            channels=int(settings["channels"]),
+            levels=int(settings["levels"]),
+            kernel=int(settings["kernel"]),
+            dropout=float(settings["dropout"]),
+        )
+
+    def forward(self, features_NTF: Tensor) -> Tensor:
+        """Return one score for each name, from exactly its look-back."""
+        return self._scores(features_NTF)[:, -1]
+
+    def dense(self, features_NTF: Tensor, look_back: int) -> Tensor:
+        """Return the scores of every session with a full look-back, in one pass."""
+        return self._scores(features_NTF)
+
+    def _scores(self, features_NTF: Tensor) -> Tensor:
+        state_NCT = self.inlet(features_NTF).transpose(1, 2)
+        for level in self.levels:
+            news_NCT = self.dropout(self.activation(level(state_NCT)))
+            state_NCT = state_NCT[:, :, state_NCT.shape[2] - news_NCT.shape[2] :] + news_NCT
+        score_NK: Tensor = self.head(state_NCT.transpose(1, 2)).squeeze(-1)
+        return score_NK

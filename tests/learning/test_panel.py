@@ -1,0 +1,130 @@
+"""The panel compares each session's members with each other, and with nobody else."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tasks.learning.panel import aligned, make_panel, standardised_labels, until
+
+DAYS = [date(2020, 1, 6) + timedelta(days=number) for number in range(4)]
+
+
+def features(seed: int = 1, names: int = 6) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    rows = [(day, f"s:{name}") for day in DAYS for name in range(names)]
+    return pl.DataFrame(
+        {
+            "session": [day for day, _ in rows],
+            "instrument": [name for _, name in rows],
+            "fast": rng.normal(size=len(rows)),
+            "slow": rng.normal(size=len(rows)) * 100,
+        }
+    ).cast({"fast": pl.Float32, "slow": pl.Float32})
+
+
+def everyone(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select("session", "instrument")
+
+
+def one_day(values: list[float | None]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "session": [DAYS[0]] * len(values),
+            "instrument": [f"s:{name}" for name in range(len(values))],
+            "fast": values,
+        },
+        schema={"session": pl.Date, "instrument": pl.String, "fast": pl.Float32},
+    )
+
+
+def test_ranks_run_from_minus_one_to_one_and_ties_share():
+    frame = one_day([3.0, 1.0, 2.0, 2.0, 9.0])
+    panel = make_panel(frame, everyone(frame), transform="rank")
+    assert panel.features_NTF[:, 0, 0].tolist() == [0.5, -1.0, -0.25, -0.25, 1.0]
+    assert panel.features_NTF.dtype == np.float32
+
+
+def test_z_scores_have_mean_zero_and_deviation_one():
+    frame = features()
+    panel = make_panel(frame, everyone(frame), transform="zscore")
+    assert np.allclose(panel.features_NTF.mean(axis=0), 0, atol=1e-6)
+    assert np.allclose(panel.features_NTF.std(axis=0), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("transform", ["rank", "zscore"])
+def test_an_absent_or_infinite_feature_stands_in_the_middle(transform):
+    frame = one_day([3.0, None, float("inf"), 1.0]).with_columns(other=pl.lit(1.0))
+    panel = make_panel(frame, everyone(frame), transform=transform)
+    assert panel.features_NTF[:, 0, 0].tolist() == [1.0, 0.0, 0.0, -1.0]
+    assert not panel.features_NTF[:, 0, 1].any()  # all alike: nobody stands out
+
+
+def test_a_name_without_any_feature_is_no_member():
+    frame = one_day([3.0, None, 1.0])
+    panel = make_panel(frame, everyone(frame), transform="rank")
+    assert panel.member_TN[0].tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("transform", ["rank", "zscore"])
+def test_a_session_depends_on_its_own_members_alone(transform):
+    frame = features()
+    some = everyone(frame).filter(pl.col("instrument") != "s:3")
+    panel = make_panel(frame, some, transform=transform)
+    other = frame.with_columns(
+        pl.when((pl.col("instrument") == "s:3") | (pl.col("session") > DAYS[1]))
+        .then(pl.lit(1e6))
+        .otherwise(pl.col("fast"))
+        .cast(pl.Float32)
+        .alias("fast")
+    )
+    more = pl.concat(
+        [some, everyone(frame).filter(pl.col("session") > DAYS[1])], how="vertical"
+    ).unique()
+    moved = make_panel(other, more, transform=transform)
+    old, new = until(panel, DAYS[1]), until(moved, DAYS[1])
+    assert old.instruments == new.instruments
+    assert old.features_NTF.tobytes() == new.features_NTF.tobytes()
+
+
+def test_keeps_the_columns_asked_for_and_else_drops_the_empty_ones():
+    frame = features().with_columns(empty=pl.lit(None, pl.Float32))
+    assert make_panel(frame, everyone(frame), transform="rank").columns == ("fast", "slow")
+    asked = make_panel(frame, everyone(frame), columns=["empty", "fast"], transform="rank")
+    assert asked.columns == ("empty", "fast")
+    with pytest.raises(ValueError, match="lack quick; there is: fast, slow, empty"):
+        make_panel(frame, everyone(frame), columns=["quick"], transform="rank")
+
+
+def test_keeps_sessions_without_members_and_the_order_of_rows_is_nothing():
+    frame = features()
+    held = everyone(frame).filter(pl.col("session") != DAYS[2])
+    panel = make_panel(frame, held, transform="rank")
+    shuffled = make_panel(frame.reverse(), held.sample(fraction=1, shuffle=True), transform="rank")
+    assert panel.sessions == tuple(DAYS)
+    assert not panel.member_TN[2].any()
+    assert panel.features_NTF.tobytes() == shuffled.features_NTF.tobytes()
+
+
+def test_aligns_values_by_session_and_name():
+    frame = features(names=3)
+    panel = make_panel(frame, everyone(frame), transform="rank")
+    values = np.array([[1.0, 2.0], [3.0, 4.0]])
+    found = aligned(values, [DAYS[1], date(2030, 1, 1)], ["s:2", "x:9"], panel)
+    assert found[1, 2] == 1.0
+    assert np.isnan(found).sum() == found.size - 1
+    with pytest.raises(ValueError, match="1 sessions × 2 names"):
+        aligned(values, DAYS[:1], ["s:1", "s:2"], panel)
+
+
+def test_labels_have_mean_zero_and_variance_one_in_every_session_that_counts():
+    label = np.array(
+        [[0.1, 0.5, -0.2, np.nan, 9.0], [1.0, 1.0, 1.0, 1.0, 1.0], [1, 2, *[np.nan] * 3]]
+    )
+    member = np.ones_like(label, bool)
+    member[0, 4] = False
+    found = standardised_labels(label, member, min_names=3)
+    assert np.allclose(found[0, :3], [0.0, 1.5**0.5, -(1.5**0.5)])
+    assert np.isnan(found[0, 3:]).all()
+    assert np.isnan(found[1:]).all()

@@ -1,0 +1,92 @@
+"""The night: from the closing bell to tomorrow's target portfolio, for one book or many.
+
+Run it here and now with `afterclose night`, on its schedule, or again for an earlier session from
+the Prefect UI: Deployments > nightly > Custom run.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Annotated
+
+from prefect import flow
+from prefect.states import State
+from pydantic import Field
+
+from flows.forms import (
+    SAMPLE_BOOK,
+    AsOf,
+    BookName,
+    ForceReason,
+    run_name_with_session,
+    scheduled_start,
+)
+from flows.outcomes import Outcome, final_state
+from flows.steps import closed, forecasted, ingested, rebalanced
+from tasks.rebalance import newest, verified
+from tasks.settings import load_book, resolve_session
+
+Books = Annotated[
+    list[BookName], Field(min_length=1, description="The books to bring to their targets.")
+]
+
+
+@flow(flow_run_name=run_name_with_session)
+def nightly(
+    books: Books = [SAMPLE_BOOK],  # noqa: B006 - a form's default, never changed
+    as_of: AsOf = None,
+    force_reason: ForceReason = None,
+) -> State:
+    """Ingest, judge, prepare, train what is due, forecast, and release each book's target.
+
+    A book that fails or is blocked keeps its last target and stops no other.
+
+    Args:
+        books: File names in `conf/books`, without `.yaml`.
+        as_of: The last session whose close may be known. Empty: the newest, as of the scheduled
+            start. A session that is released already ends as `Nothing new`.
+        force_reason: Why a released target may be replaced by other content.
+
+    """
+    names = [str(book) for book in books]
+    sources = sorted({load_book(name).source for name in names})
+    outcomes: list[Outcome] = []
+    for source in sources:
+        own = [name for name in names if load_book(name).source == source]
+        outcomes += _night_of(source, own, as_of, force_reason, scheduled_start())
+    return final_state(outcomes)
+
+
+def _night_of(
+    source: str,
+    books: list[str],
+    as_of: date | None,
+    force_reason: str | None,
+    started: datetime | None,
+) -> Iterator[Outcome]:
+    """Yield what became of the books that live on one source."""
+    moment = resolve_session(source, as_of, started)
+    if as_of is None:
+        done = {book: released for book in books if (released := newest(book))}
+        for book in [book for book in books if book in done]:
+            if done[book].session >= moment.session:
+                verified(book)
+                yield Outcome(book, "nothing new", "", done[book].session, done[book].content_hash)
+                books = [other for other in books if other != book]
+    if not books:
+        return
+    stop = ingested(source, as_of or moment.session)
+    contests = {} if stop or moment.skip else _forecasts(books, moment.session)
+    for book in books:
+        failed = stop or contests.get(load_book(book).contest)
+        if failed:
+            yield closed(failed._replace(what=book, session=moment.session))
+        elif moment.skip:
+            yield Outcome(book, "skipped", moment.skip)
+        else:
+            yield rebalanced(book, moment.session, force_reason)
+
+
+def _forecasts(books: list[str], session: date) -> dict[str, Outcome | None]:
+    """Return, contest by contest, how forecasting failed, if it did."""
+    contests = sorted({load_book(book).contest for book in books})
+    return {contest: forecasted(contest, session) for contest in contests}

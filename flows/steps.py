@@ -1,0 +1,72 @@
+"""The steps that several flows share, in order."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from prefect import Task
+from tasks.report import write_report
+
+from flows.outcomes import Outcome, failure
+from tasks.forecast import forecast_contest
+from tasks.ingest import judge_deliveries, land_deliveries
+from tasks.night import close_night
+from tasks.prepare import prepare_features
+from tasks.rebalance import choose_targets, measure_risk, release_targets, settle_book
+from tasks.train import train_contest
+
+
+def tried(
+    what: str, session: date, task: "Task[Any, Any] | Callable[..., Any]", *arguments: Any
+) -> tuple[Any, Outcome | None]:
+    """Run one task; return its result, or None and how it failed."""
+    state = task(*arguments, return_state=True)  # type: ignore[call-arg]
+    if state.is_completed():
+        return state.result(), None
+    return None, failure(what, session, state)
+
+
+def ingested(source: str, night: date) -> Outcome | None:
+    """Land and judge what `source` offers up to `night`; return why the night must stop, if so."""
+    for task in (land_deliveries, judge_deliveries):
+        verdict, failed = tried(source, night, task, source, night)
+        if failed:
+            return failed
+    if verdict == "missing":
+        return Outcome(source, "failed", f"no delivery serves {night}", night)
+    if verdict.startswith("block"):
+        return Outcome(source, "blocked", verdict.partition(": ")[2], night)
+    return None
+
+
+def forecasted(contest: str, session: date, *, train: bool = True) -> Outcome | None:
+    """Prepare, train what is due and forecast; return how it failed, if it did."""
+    stages = [prepare_features, *([train_contest] if train else []), forecast_contest]
+    for task in stages:
+        _, failed = tried(contest, session, task, contest, session)
+        if failed:
+            return failed
+    return None
+
+
+def rebalanced(book: str, session: date, force_reason: str | None) -> Outcome:
+    """Bring one book to its released target; whatever fails, its last target stands."""
+    for task in (settle_book, measure_risk, choose_targets):
+        _, failed = tried(book, session, task, book, session)
+        if failed:
+            return closed(failed)
+    content_hash, failed = tried(book, session, release_targets, book, session, force_reason)
+    if failed:
+        return closed(failed)
+    outcome = closed(Outcome(book, "released", "", session, content_hash))
+    _, failed = tried(book, session, write_report, book, session)
+    return failed or outcome
+
+
+def closed(outcome: Outcome) -> Outcome:
+    """Write the outcome into the ledger of nights."""
+    if outcome.session:
+        close_night(
+            outcome.what, outcome.session, outcome.status, outcome.reason, outcome.content_hash
+        )
+    return outcome

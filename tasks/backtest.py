@@ -1,0 +1,77 @@
+"""Backtest task: walk a book through its past with the functions of the night."""
+
+from datetime import date
+from pathlib import Path
+
+from prefect import get_run_logger, task
+
+from tasks.forecast import champions
+from tasks.market.lake import Lake
+from tasks.progress import steps
+from tasks.settings import data_folder, load_book, open_lake
+from tasks.simulation.performance import figures, volatility_ratio
+from tasks.simulation.policies import equal_weight, mandated, minimum_variance, monthly
+from tasks.simulation.walk import Policy, Step, walk, walked_frame
+from tasks.vantage import Vantage
+
+
+@task(task_run_name="walk-{book}-{first}-{last}")
+def walk_book(book: str, first: date, last: date) -> str:
+    """Walk `book` from `first` to `last` beside equal weight and minimum variance; write the page.
+
+    Opens with the book's capital at the close of `first`. Forecasts, records and champions are
+    those known at each session. Returns the page's path.
+    """
+    from tasks.reports.backtest import backtest_page
+
+    vantage, walked = walked_sessions(open_lake(), book, first, last)
+    frames = {name: walked_frame(own) for name, own in walked.items()}
+    table = figures(frames, trials=len(vantage.rules.candidates))
+    folder = data_folder() / "reports" / "backtests"
+    page = _written(
+        folder / f"{book}_{first}_{last}.html",
+        backtest_page(
+            book=book,
+            mandate=vantage.mandate,
+            walks=frames,
+            figures=table,
+            ratio=volatility_ratio(frames[book], frames["equal weight"]),
+        ),
+    )
+    table.write_csv(folder / f"{book}_{first}_{last}.csv")
+    get_run_logger().info("%s: %d sessions walked", book, frames[book].height)
+    return str(page)
+
+
+def walked_sessions(
+    lake: Lake, book: str, first: date, last: date
+) -> tuple[Vantage, dict[str, list[Step]]]:
+    """Return the book's desk and each policy's steps, oldest first."""
+    mandate = load_book(book)
+    titles = champions(lake, mandate.contest, last)
+    if titles.is_empty() or titles["from_session"][0] > first:
+        known = "none" if titles.is_empty() else titles["from_session"][0]
+        raise LookupError(
+            f"no champion of {mandate.contest!r} is known at {first} (the first: {known}): "
+            "start the walk later"
+        )
+    vantage = Vantage(lake, book, first, last)
+    horizon = vantage.rules.horizon
+    policies: dict[str, Policy] = {
+        book: mandated(mandate, book=book, horizon=horizon),
+        "minimum variance": minimum_variance(mandate, book=book, horizon=horizon),
+        "equal weight": monthly(equal_weight(mandate, book=book)),
+    }
+    sessions = vantage.days.sessions(first, last)
+    closes = (vantage.close(session) for session in steps(sessions, f"walking {book}"))
+    walked: dict[str, list[Step]] = {name: [] for name in policies}
+    for each in walk(closes, policies, mandate=mandate, trades_at=vantage.source.trades_at):
+        for name, one in each.items():
+            walked[name].append(one)
+    return vantage, walked
+
+
+def _written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path

@@ -1,0 +1,64 @@
+"""Prepare tasks: features of the new sessions only, each as known that night."""
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import polars as pl
+from prefect import get_run_logger, task
+
+from tasks.market.history import History
+from tasks.market.lake import Lake, Span
+from tasks.progress import batches, steps
+from tasks.settings import calendar, load_contest, load_source, open_lake
+
+if TYPE_CHECKING:
+    from conf.schema import Contest
+
+SESSIONS_A_COMMIT = 250
+
+
+@task(task_run_name="features-{contest}-{as_of}")
+def prepare_features(contest: str, as_of: date) -> str:
+    """Make and store the contest's features for every session up to `as_of` that lacks them."""
+    lake, rules = open_lake(), load_contest(contest)
+    table = f"features/{rules.features}"
+    missing = _missing_sessions(lake, table, rules, as_of)
+    if not missing:
+        return f"{table}: nothing new"
+    made = 0
+    history = _history(lake, rules, missing[0], as_of)
+    for chunk in steps(list(batches(missing, SESSIONS_A_COMMIT)), f"features {contest}"):
+        frame = _features(history, rules, chunk)
+        over = {"source": [rules.source], "session": Span(chunk[0], chunk[-1])}
+        lake.replace(table, frame, over=over)
+        made += frame.height
+    get_run_logger().info("%s: %d rows for %d sessions", table, made, len(missing))
+    return f"{table}: {made} rows"
+
+
+def _missing_sessions(lake: Lake, table: str, rules: "Contest", as_of: date) -> list[date]:
+    source = load_source(rules.source)
+    done = lake.read(table, where={"source": [rules.source]}, columns=["session"])
+    days = calendar(source.calendar)
+    last = None if done.is_empty() else done["session"].max()
+    first = days.on_or_after(source.starts) if last is None else days.next(last)  # type: ignore[arg-type]
+    return days.sessions(first, as_of) if first <= as_of else []
+
+
+def _history(lake: Lake, rules: "Contest", first: date, as_of: date) -> History:
+    """Return the first clean prints that features from `first` on can need."""
+    from tasks.features import FEATURE_SETS
+
+    days = calendar(load_source(rules.source).calendar)
+    since = days.offset(first, -FEATURE_SETS[rules.features]().look_back - 1)
+    bars = lake.known("bars", as_of=as_of, source=rules.source, since=since, prints="all")
+    actions = lake.known("actions", as_of=as_of, source=rules.source, prints="all")
+    return History(bars, actions, days.sessions(since, as_of), prints="first")
+
+
+def _features(history: History, rules: "Contest", chunk: list[date]) -> pl.DataFrame:
+    from tasks.features import FEATURE_SETS
+    from tasks.features.engine import features_over
+
+    frame = features_over(history, FEATURE_SETS[rules.features](), chunk)
+    return frame.with_columns(source=pl.lit(rules.source))

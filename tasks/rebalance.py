@@ -1,0 +1,266 @@
+"""Rebalance tasks: bring the account up to date, measure risk, choose targets, release them.
+
+Every task takes keys and gives a key. The numbers travel through the lake, so any task can be run
+again alone, from the Prefect UI or a shell, and writes the same rows.
+"""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+from prefect import get_run_logger, runtime, task
+
+from tasks.execution.ledger import Account, account_of, ledger_frame, open_account, place, settle
+from tasks.execution.release import (
+    Conflict,
+    Released,
+    current,
+    latest_revision,
+    release,
+    verify_book,
+)
+from tasks.execution.writers import WRITERS
+from tasks.market import frames
+from tasks.market.lake import Lake, Span, seen_hash
+from tasks.market.windows import day_frame
+from tasks.portfolio.decide import Holdings, decide
+from tasks.risk.covariance import risk_frame, risk_of
+from tasks.settings import (
+    book_hash,
+    code_hash,
+    constraints_hash,
+    data_folder,
+    load_book,
+    load_contest,
+    load_source,
+    open_lake,
+)
+from tasks.vantage import Vantage
+
+
+@task(task_run_name="settle-{book}-{as_of}")
+def settle_book(book: str, as_of: date) -> str:
+    """Move the book's account to the close of `as_of`, session by session."""
+    lake, mandate = open_lake(), load_book(book)
+    source = load_source(mandate.source)
+    account = _account_before(lake, book, as_of)
+    settlement = None
+    if account is None:
+        account = open_account(mandate.capital, as_of)
+    else:
+        vantage = Vantage(lake, book, account.session, as_of)
+        rows = []
+        for session in vantage.days.sessions(vantage.days.next(account.session), as_of):
+            account, settlement = settle(
+                account,
+                day_frame(vantage.roll(session)),
+                session=session,
+                costs=mandate.costs,
+                trades_at=source.trades_at,
+                delisting_sessions=mandate.delisting_sessions,
+            )
+            rows.append(ledger_frame(account, settlement))
+        lake.replace(f"ledger/{book}", pl.concat(rows), over=_sessions(rows))
+        return f"ledger/{book}: {account.session}"
+    lake.replace(f"ledger/{book}", ledger_frame(account), over={"session": [as_of]})
+    return f"ledger/{book}: opened {as_of}"
+
+
+def _sessions(rows: list[pl.DataFrame]) -> dict[str, Span]:
+    return {"session": Span(rows[0]["session"][0], rows[-1]["session"][0])}
+
+
+def _account_before(lake: Lake, book: str, as_of: date) -> Account | None:
+    ledger = lake.read(f"ledger/{book}").filter(pl.col("session") < as_of)
+    if ledger.is_empty():
+        return None
+    return account_of(ledger.filter(pl.col("session") == ledger["session"].max()))
+
+
+def account_at(lake: Lake, book: str, as_of: date) -> Account:
+    """Return the account after the close of `as_of`; `settle_book` wrote it."""
+    rows = lake.read(f"ledger/{book}", where={"session": [as_of]})
+    if rows.is_empty():
+        raise LookupError(f"the account of {book} is not settled at {as_of}: run settle_book first")
+    return account_of(rows)
+
+
+@task(task_run_name="risk-{book}-{as_of}")
+def measure_risk(book: str, as_of: date) -> str:
+    """Measure how the names that the book may hold, or holds, move together."""
+    lake = open_lake()
+    vantage = Vantage(lake, book, as_of, as_of)
+    held = account_at(lake, book, as_of).positions["instrument"].to_list()
+    risk = vantage.risk(vantage.roll(as_of), held)
+    lake.replace(f"risk/{book}", risk_frame(risk), over={"session": [as_of]})
+    get_run_logger().info("%s: risk of %d names", book, len(risk.instruments))
+    return f"risk/{book}: {len(risk.instruments)} names"
+
+
+@task(task_run_name="targets-{book}-{as_of}")
+def choose_targets(book: str, as_of: date) -> str:
+    """Choose the book's targets and orders, and keep them as a draft.
+
+    Raises `Infeasible`, naming the limits that exclude each other.
+    """
+    revision = latest_revision(data_folder(), book, as_of)
+    return _choose(open_lake(), book, as_of, revision=revision or 0)
+
+
+def _choose(lake: Lake, book: str, as_of: date, *, revision: int) -> str:
+    vantage = Vantage(lake, book, as_of, as_of)
+    view, account = vantage.roll(as_of), account_at(lake, book, as_of)
+    risk = risk_of(lake.read(f"risk/{book}", where={"session": [as_of]}))
+    look, outlook = vantage.look(view, account, risk)
+    decision = decide(
+        look.snapshot,
+        look.risk,
+        Holdings(account.cash, account.positions),
+        mandate=vantage.mandate,
+        horizon=vantage.rules.horizon,
+        as_of=as_of,
+        book=book,
+        revision=revision,
+    )
+    told = {
+        "checks": decision.checks,
+        "solver": decision.solver,
+        "summary": decision.summary,
+        "ic": {**outlook.ic._asdict(), "shrunk": outlook.shrunk},
+        "revision": revision,
+    }
+    over = {"session": [as_of]}
+    day = pl.lit(as_of).alias("session")
+    lake.replace(f"drafts/{book}/targets", decision.targets.with_columns(day), over=over)
+    lake.replace(f"drafts/{book}/orders", decision.orders.with_columns(day), over=over)
+    notes = pl.DataFrame({"session": [as_of], "told": [json.dumps(told, sort_keys=True)]})
+    lake.replace(f"drafts/{book}/notes", notes, over=over)
+    return f"drafts/{book}: {decision.targets.height} targets, {decision.orders.height} orders"
+
+
+def draft(lake: Lake, book: str, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    """Return the targets, orders and notes that `choose_targets` kept."""
+    where = {"session": [as_of]}
+    notes = lake.read(f"drafts/{book}/notes", where=where)
+    if notes.is_empty():
+        raise LookupError(f"no draft of {book} for {as_of}: run choose_targets first")
+    targets = lake.read(f"drafts/{book}/targets", where=where).sort("instrument")
+    orders = lake.read(f"drafts/{book}/orders", where=where).sort("instrument")
+    return (
+        frames.shaped(targets, frames.DRAFT_TARGETS),
+        frames.shaped(orders, frames.DRAFT_ORDERS),
+        json.loads(notes["told"][0]),
+    )
+
+
+@task(task_run_name="release-{book}-{as_of}")
+def release_targets(book: str, as_of: date, force_reason: str | None = None) -> str:
+    """Judge the draft once more, release it whole or not at all, and place its orders.
+
+    The same inputs give the same bytes, and end as `released already`. Other inputs for a released
+    session need a `force_reason`, and become its next revision. Returns the content hash.
+    """
+    lake = open_lake()
+    try:
+        released = _release(lake, book, as_of, None)
+    except Conflict:
+        if not force_reason:
+            raise
+        standing = latest_revision(data_folder(), book, as_of) or 0
+        _choose(lake, book, as_of, revision=standing + 1)
+        released = _release(lake, book, as_of, force_reason)
+    _keep_pending(lake, book, as_of)
+    word = "released already" if released.already else "released"
+    get_run_logger().info("%s: %s %s %s", book, as_of, word, released.content_hash[:12])
+    return released.content_hash
+
+
+def _release(lake: Lake, book: str, as_of: date, force_reason: str | None) -> Released:
+    from expectations.gate import judge_targets
+
+    mandate = load_book(book)
+    targets, orders, told = draft(lake, book, as_of)
+    verdict = judge_targets(targets, mandate)
+    if verdict.verdict == "block":
+        raise ValueError(f"The targets of {book} are blocked: {'; '.join(verdict.reasons)}.")
+    extra: dict[str, bytes] = {}
+    for writer in mandate.writers:
+        extra |= WRITERS[writer](targets, orders)
+    return release(
+        data_folder(),
+        book,
+        as_of,
+        targets=targets,
+        orders=orders,
+        checks=told["checks"],
+        manifest=_manifest(lake, book, as_of, told),
+        run=_run(),
+        extra=extra,
+        revision=told["revision"],
+        force_reason=force_reason,
+    )
+
+
+def _keep_pending(lake: Lake, book: str, as_of: date) -> None:
+    """Place the draft's orders in the account's rows, its fills of the day kept."""
+    account = place(account_at(lake, book, as_of), draft(lake, book, as_of)[1])
+    rows = lake.read(f"ledger/{book}", where={"session": [as_of]})
+    kept = rows.select("instrument", "traded", "fill_price", "cost")
+    fresh = ledger_frame(account).drop("traded", "fill_price", "cost")
+    joined = fresh.join(kept, on="instrument", how="full", coalesce=True).with_columns(
+        pl.col("session").fill_null(as_of),
+        pl.col("shares", "value", "pending", "traded", "cost").fill_null(0.0),
+        pl.col("nav").fill_null(fresh["nav"][0]),
+    )
+    lake.replace(f"ledger/{book}", frames.shaped(joined, frames.LEDGER), over={"session": [as_of]})
+
+
+def _manifest(lake: Lake, book: str, as_of: date, told: dict[str, Any]) -> dict[str, Any]:
+    mandate = load_book(book)
+    title = _title(lake, mandate.contest, as_of)
+    verdicts = lake.read("verdicts", where={"source": [mandate.source]})
+    seen = {
+        table: seen_hash(lake.known(table, as_of=as_of, source=mandate.source, prints="all"))
+        for table in ("bars", "actions", "listings")
+    }
+    own = verdicts.filter(pl.col("known_on") == as_of).sort("delivery")
+    return {
+        "as_of": as_of,
+        "verdicts": own.select("delivery", "verdict", "reasons").rows(named=True),
+        "contest": mandate.contest,
+        "champion": title,
+        "information_coefficient": told["ic"],
+        "features": load_contest(mandate.contest).features,
+        "config": book_hash(book),
+        "code": code_hash(),
+        "constraints": constraints_hash(),
+        "seen": seen,
+        "solver": told["solver"],
+        "summary": told["summary"],
+    }
+
+
+def _title(lake: Lake, contest: str, as_of: date) -> dict[str, Any]:
+    from tasks.forecast import champions
+
+    return champions(lake, contest, as_of).row(-1, named=True)
+
+
+def _run() -> dict[str, Any]:
+    return {
+        "released_at": datetime.now(UTC),
+        "flow_run": runtime.flow_run.id,
+        "flow_run_name": runtime.flow_run.name,
+        "approver": "rule",
+    }
+
+
+def newest(book: str) -> Released | None:
+    """Return the book's newest release, or None."""
+    return current(data_folder(), book)
+
+
+def verified(book: str) -> None:
+    """Hold every release of the book against its hashes; raises `Tampered` where one differs."""
+    verify_book(data_folder(), book)

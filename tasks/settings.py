@@ -1,0 +1,211 @@
+"""Settings: the one place that reads YAML, environment and clock, and opens what they name."""
+
+import hashlib
+import json
+import os
+from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+import conf
+from conf.schema import Book, Contest, Source, Strict, Universe
+from tasks.market.calendar import Calendar
+from tasks.market.lake import Lake
+from tasks.market.sources.protocol import DataSource
+
+if TYPE_CHECKING:
+    from tasks.learning.tracking import Shelf
+
+PACKAGED = Path(conf.__file__).parent
+ROOT = PACKAGED.parent
+Kind = TypeVar("Kind", bound=Strict)
+
+
+def data_folder() -> Path:
+    """Return the folder that holds all state: `AFTERCLOSE_DATA`, or `data` here."""
+    return Path(os.environ.get("AFTERCLOSE_DATA") or "data").resolve()
+
+
+def conf_folder() -> Path:
+    """Return the folder of YAML files: `AFTERCLOSE_CONF`, or the packaged one."""
+    return Path(os.environ.get("AFTERCLOSE_CONF") or PACKAGED).resolve()
+
+
+def threads() -> int:
+    """Return how many threads numerical work may use; part of what decides the bytes."""
+    return int(os.environ.get("AFTERCLOSE_THREADS") or 1)
+
+
+def names_in(folder: str) -> list[str]:
+    """Return the names of the YAML files in `conf/<folder>`."""
+    return sorted(path.stem for path in (conf_folder() / folder).glob("*.yaml"))
+
+
+@cache
+def _load(path: Path, kind: Any) -> Any:
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "nothing"
+        raise FileNotFoundError(f"No {path.stem!r} in {path.parent}; there is: {known}.")
+    try:
+        return TypeAdapter(kind).validate_python(yaml.safe_load(path.read_text()))
+    except ValidationError as error:
+        raise ValueError(f"{path} cannot be used: {error}") from error
+
+
+def load_book(name: str) -> Book:
+    """Return the mandate in `conf/books/<name>.yaml`, its parts known to the registries."""
+    from tasks.execution.writers import WRITERS
+    from tasks.portfolio.optimisers import OPTIMISERS
+
+    book: Book = _load(conf_folder() / "books" / f"{name}.yaml", Book)
+    _known("optimiser", book.objective.optimiser, OPTIMISERS)
+    for writer in book.writers:
+        _known("writer", writer, WRITERS)
+    contest = load_contest(book.contest)
+    load_universe(book.universe)
+    if contest.source != book.source:
+        raise ValueError(
+            f"Book {name!r} takes prices from {book.source!r} but its contest {book.contest!r} "
+            f"from {contest.source!r}: name the same source in both."
+        )
+    return book
+
+
+def load_contest(name: str) -> Contest:
+    """Return the contest in `conf/models/<name>.yaml`, its parts known to the registries."""
+    from tasks.features import FEATURE_SETS
+    from tasks.models.baselines import BASELINES
+    from tasks.models.nets import NETS
+
+    contest: Contest = _load(conf_folder() / "models" / f"{name}.yaml", Contest)
+    _known("feature set", contest.features, FEATURE_SETS)
+    for recipe in contest.candidates:
+        _known("model", recipe.model, {**NETS, **BASELINES})
+    load_source(contest.source)
+    load_universe(contest.universe)
+    return contest
+
+
+def load_source(name: str) -> Source:
+    """Return the source in `conf/sources/<name>.yaml`."""
+    return _load(conf_folder() / "sources" / f"{name}.yaml", Source)
+
+
+def load_universe(name: str) -> Universe:
+    """Return the universe in `conf/universes/<name>.yaml`."""
+    return _load(conf_folder() / "universes" / f"{name}.yaml", Universe)
+
+
+def _known(what: str, name: str, registry: dict[str, Any]) -> None:
+    if name not in registry:
+        raise ValueError(f"No {what} named {name!r}; there is: {', '.join(sorted(registry))}.")
+
+
+@cache
+def calendar(name: str) -> Calendar:
+    """Return the exchange calendar called `name`."""
+    return Calendar(name)
+
+
+def open_lake() -> Lake:
+    """Return the lake under the data folder, or where `AFTERCLOSE_LAKE` says (`s3://…`)."""
+    return Lake(os.environ.get("AFTERCLOSE_LAKE") or str(data_folder() / "lake"))
+
+
+def open_source(name: str) -> DataSource:
+    """Return the source called `name`, its folder found through the environment."""
+    from tasks.market.sources import SOURCES
+
+    settings = load_source(name)
+    folder: Path | None = None
+    if settings.kind == "files":
+        value = os.environ.get(settings.folder_variable)
+        if not value:
+            raise FileNotFoundError(
+                f"Source {name!r} reads a folder named by {settings.folder_variable}, which is "
+                f"not set: export {settings.folder_variable}=<folder of deliveries>."
+            )
+        folder = Path(value).resolve()
+    return SOURCES[settings.kind](settings, folder)
+
+
+def open_shelf() -> "Shelf":
+    """Return the shelf of weights, kept beside the lake."""
+    from tasks.learning.tracking import Shelf
+
+    return Shelf(data_folder() / "models")
+
+
+def tracking_uri() -> str:
+    """Return where MLflow keeps its runs: the server that is up, or a database here."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{data_folder()}/mlflow/mlflow.db"
+
+
+class Moment(NamedTuple):
+    """What a run is about: its session, or why there is none."""
+
+    session: date
+    skip: str  # empty, or the reason this run has nothing to do
+
+
+def resolve_session(source: str, as_of: date | None, started: datetime | None) -> Moment:
+    """Return the one session a run is about.
+
+    An empty `as_of` is the earlier of the last session closed at the scheduled start and the
+    source's end. A day without trading is a reason to skip.
+    """
+    settings = load_source(source)
+    days = calendar(settings.calendar)
+    if as_of is not None:
+        if not days.is_session(as_of):
+            return Moment(days.on_or_before(as_of), "holiday")
+        return Moment(as_of, "")
+    session = days.last_closed(started or datetime.now(UTC))
+    if settings.ends and settings.ends < session:
+        session = days.on_or_before(settings.ends)
+    return Moment(session, "")
+
+
+def digest(*parts: bytes) -> str:
+    """Return the SHA-256 of `parts`, each preceded by its length."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(len(part).to_bytes(8, "big"))
+        total.update(part)
+    return total.hexdigest()
+
+
+def settings_hash(*settings: Strict) -> str:
+    """Return the hash of settings and of the thread count, which decides the last bits."""
+    texts = [json.dumps(each.model_dump(mode="json"), sort_keys=True) for each in settings]
+    return digest(str(threads()).encode(), *(text.encode() for text in texts))
+
+
+def book_hash(name: str) -> str:
+    """Return the hash of everything in `conf/` that book `name` depends on."""
+    book = load_book(name)
+    contest = load_contest(book.contest)
+    universes = load_universe(book.universe), load_universe(contest.universe)
+    return settings_hash(book, contest, *universes, load_source(book.source))
+
+
+@cache
+def code_hash() -> str:
+    """Return the hash of the packaged sources."""
+    files = sorted(p for top in ("flows", "tasks", "expectations", "conf") for p in _code(top))
+    return digest(*(str(p.relative_to(ROOT)).encode() + b"\0" + p.read_bytes() for p in files))
+
+
+def _code(top: str) -> list[Path]:
+    return [p for p in (ROOT / top).rglob("*") if p.suffix in (".py", ".json")]
+
+
+@cache
+def constraints_hash() -> str:
+    """Return the hash of the pinned dependencies; of nothing where they were not shipped."""
+    path = ROOT / "constraints.txt"
+    return digest(path.read_bytes() if path.is_file() else b"")

@@ -1,0 +1,129 @@
+"""What a book sees at one close: read once, then rolled forward session by session.
+
+The night rolls it to one session, the backtest over many: both decide by the same steps.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tasks.forecast import champions, record_known
+from tasks.market.calendar import Calendar
+from tasks.market.history import View
+from tasks.market.lake import Lake, Span
+from tasks.market.windows import day_frame, recent_returns
+from tasks.panels import Roster, history_of
+from tasks.portfolio.alpha import expected_returns, shrunk_ic
+from tasks.portfolio.snapshot import PRICE_SESSIONS, snapshot
+from tasks.risk.factors import RiskModel, risk_model
+from tasks.settings import calendar, load_book, load_contest, load_source
+from tasks.simulation.walk import Close, Look
+from tasks.statistics.hac import Mean, hac_mean
+
+if TYPE_CHECKING:
+    from tasks.execution.ledger import Account
+
+
+class Outlook(NamedTuple):
+    """What is expected of the names at one close."""
+
+    ic: Mean  # of the walk-forward record known then
+    shrunk: float  # the part of it that can be told from zero
+    forecast: pl.DataFrame  # instrument, score, z, expected_return over the horizon
+
+
+class Vantage:
+    """One book's market, roster, scores and record, as known at the session it is rolled to.
+
+    Args:
+        lake: Where all of it is kept.
+        book: A name in `conf/books`.
+        first: The first session it will be rolled to.
+        last: The last one; nothing known later is read.
+
+    """
+
+    def __init__(self, lake: Lake, book: str, first: date, last: date) -> None:
+        self.name, self.mandate = book, load_book(book)
+        self.rules, self.source = (
+            load_contest(self.mandate.contest),
+            load_source(self.mandate.source),
+        )
+        self.days = calendar(self.source.calendar)
+        self.roster = Roster(lake, self.mandate.source, self.mandate.universe, last)
+        reach = max(self.mandate.risk.look_back + 1, PRICE_SESSIONS, self.roster.reach)
+        since = max(first, self.days.on_or_after(self.source.starts))
+        since = _back(self.days, since, reach, self.source.starts)
+        self.history = history_of(lake, self.mandate.source, last, since=since)
+        scores = lake.read(
+            f"forecasts/{self.mandate.contest}", where={"session": Span(first, last)}
+        )
+        self.scores = scores.partition_by("session", as_dict=True) if scores.height else {}
+        self.record = record_known(lake, self.mandate.contest, last).sort("known_on", "session")
+        self.titles = champions(lake, self.mandate.contest, last)
+
+    def roll(self, as_of: date) -> View:
+        """Return what was known at `as_of`; only ever forward."""
+        return self.history.roll(as_of)
+
+    def risk(self, view: View, held: Sequence[str]) -> RiskModel:
+        """Return the risk of members and holdings, as the lake keeps it."""
+        from tasks.risk.covariance import risk_frame, risk_of
+
+        names = sorted({*self.roster.at(view), *held})
+        place = {name: number for number, name in enumerate(view.instruments)}
+        columns = [place[name] for name in names if name in place]
+        returns_TN = recent_returns(view, self.mandate.risk.look_back)[:, columns]
+        chosen = [view.instruments[column] for column in columns]
+        return risk_of(risk_frame(risk_model(returns_TN, chosen, view.as_of, self.mandate.risk)))
+
+    def outlook(self, as_of: date, risk: RiskModel) -> Outlook:
+        """Return expected returns from the champion's scores and what its record is worth."""
+        known = self.record.filter(pl.col("known_on") <= as_of).sort("session")
+        mean = hac_mean(known["ic"].to_numpy(), lags=2 * self.rules.horizon)
+        shrunk = shrunk_ic(mean.value, mean.error)
+        scores = self.scores.get((as_of,))
+        if scores is None:
+            raise LookupError(f"no forecast of contest {self.mandate.contest!r} for {as_of}")
+        forecast = expected_returns(
+            scores.select("instrument", "score"), risk, ic=shrunk, horizon=self.rules.horizon
+        )
+        return Outlook(mean, shrunk, forecast)
+
+    def look(self, view: View, account: "Account", risk: RiskModel) -> tuple[Look, Outlook]:
+        """Return what a policy may see at this close, and what is expected there."""
+        outlook = self.outlook(view.as_of, risk)
+        looked_at = snapshot(
+            view,
+            members=self.roster.at(view),
+            held=account.positions["instrument"].to_list(),
+            listings=self.roster.known_at(view.as_of),
+            forecast=outlook.forecast.select("instrument", "score", "expected_return"),
+        )
+        return Look(looked_at, risk), outlook
+
+    def close(self, as_of: date) -> Close:
+        """Return the close of `as_of` as the walk sees it; true until the next one is asked for."""
+        view = self.roll(as_of)
+        seen: dict[tuple[str, ...], RiskModel] = {}
+
+        def look(account: "Account") -> Look:
+            held = tuple(account.positions["instrument"])
+            risk = seen.get(held) or seen.setdefault(held, self.risk(view, held))
+            return self.look(view, account, risk)[0]
+
+        return Close(as_of, day_frame(view), look)
+
+    def title(self, as_of: date) -> dict[str, object]:
+        """Return the champion of the book's contest at `as_of`."""
+        known = self.titles.filter(pl.col("from_session") <= as_of)
+        if known.is_empty():
+            raise LookupError(f"no champion of contest {self.mandate.contest!r} at {as_of}")
+        return known.row(-1, named=True)
+
+
+def _back(days: Calendar, since: date, sessions: int, starts: date) -> date:
+    known = days.sessions(starts, since)
+    return known[max(len(known) - 1 - sessions, 0)]

@@ -27,7 +27,7 @@ class Released(NamedTuple):
     already: bool = False
 
 
-class Tampered(ValueError):
+class Tampered(ValueError):  # noqa: N818
     """A release no longer is what its manifest says."""
 
 

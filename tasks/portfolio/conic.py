@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tasks.market.history import Array
-from tasks.portfolio.limits import Demand
+from tasks.portfolio.limits import Demand, breach, sums
 from tasks.portfolio.problem import Problem
 
 Index = NDArray[np.signedinteger[Any]]
@@ -60,7 +60,7 @@ class Layout(NamedTuple):
 
 def layout(problem: Problem, demand: Demand, *, elastic: bool) -> Layout:
     """Return the blocks that this demand needs: no u without costs, no m without shorts."""
-    fixed = demand.upper_N - demand.lower_N <= 1e-13
+    fixed = demand.upper_N == demand.lower_N
     at = np.flatnonzero(~fixed)
     n, k = len(at), problem.loadings_NK.shape[1] if not elastic else 0
     rated = bool(problem.rate or problem.impact_N[at].any())
@@ -73,7 +73,7 @@ def layout(problem: Problem, demand: Demand, *, elastic: bool) -> Layout:
     s = m + n * shorts
     v = s + len(impact)
     t = v + len(impact)
-    middle = np.where(fixed, (demand.upper_N + demand.lower_N) / 2, 0.0)
+    middle = np.where(fixed, demand.lower_N, 0.0)
     return Layout(
         at, middle, float(max(n, 1)), impact, n, u, m, s, v, t, t + elastic, trades, shorts
     )
@@ -279,6 +279,8 @@ def best(problem: Problem, demand: Demand) -> Solution | None:
     """
     if bool((demand.lower_N > demand.upper_N).any()):
         return None
+    if bool((demand.lower_N == demand.upper_N).all()):
+        return _nothing_to_choose(problem, demand)
     first = solve(problem, demand)
     if first.good:
         return first
@@ -303,9 +305,19 @@ def reachable(problem: Problem, demand: Demand) -> bool:
     """
     if bool((demand.lower_N > demand.upper_N).any()):
         return False
+    if bool((demand.lower_N == demand.upper_N).all()):
+        return _nothing_to_choose(problem, demand) is not None
     if not demand.rows:
         return True
     answer = solve(problem, demand, elastic=True)
     if not answer.good:
         raise Unsolved(f"Whether the limits can be met stays open: solver ended {answer.status}.")
     return answer.gap <= ELASTIC
+
+
+def _nothing_to_choose(problem: Problem, demand: Demand) -> Solution | None:
+    """Return the only weights there are, if they keep within the sums of `demand`."""
+    totals = sums(problem, demand, demand.lower_N).sum(1)
+    if breach(demand, totals).any():
+        return None
+    return Solution(demand.lower_N.copy(), "NothingToChoose", 0, 0.0, 0.0, 0.0, True)

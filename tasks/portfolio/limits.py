@@ -198,6 +198,26 @@ def _names_check(problem: Problem, weights_N: Array) -> Finding:
     return Finding(float(held), counts.min <= held <= counts.max)
 
 
+def sums(problem: Problem, demand: Demand, weights_N: Array) -> Array:
+    """Return what each name adds to each row of `demand`, (rows, N)."""
+    parts = np.stack(
+        [
+            weights_N,
+            np.abs(weights_N - problem.current_N),
+            np.maximum(-weights_N, 0.0),
+            problem.costs(weights_N),
+        ]
+    )
+    factors = np.array([[r.net, r.traded, r.short, r.cost] for r in demand.rows]).reshape(-1, 4)
+    return factors @ parts
+
+
+def breach(demand: Demand, totals: Array) -> Array:
+    """Return by how much each total (rows, ...) oversteps its row, beyond half the tolerance."""
+    most = np.array([row.most for row in demand.rows]) + TOLERANCE / 2
+    return np.maximum(totals - most.reshape(-1, *[1] * (totals.ndim - 1)), 0.0)
+
+
 LIMITS: dict[str, Limit] = {
     "long_only": Limit(
         lambda limits: "no short position",

@@ -7,7 +7,7 @@ its odd part otherwise.
 import numpy as np
 
 from tasks.market.history import Array
-from tasks.portfolio.limits import TOLERANCE, Demand
+from tasks.portfolio.limits import TOLERANCE, Demand, breach, sums
 from tasks.portfolio.problem import Problem, Shares
 
 CLEAR = 0.02  # of a lot: closer than this to a whole lot, rounding goes there
@@ -76,26 +76,6 @@ def rounded(problem: Problem, weights_N: Array) -> Shares:
         error[which] += off
         result[at] = shares
     return result
-
-
-def sums(problem: Problem, demand: Demand, weights_N: Array) -> Array:
-    """Return what each name adds to each row of `demand`, (rows, N)."""
-    parts = np.stack(
-        [
-            weights_N,
-            np.abs(weights_N - problem.current_N),
-            np.maximum(-weights_N, 0.0),
-            problem.costs(weights_N),
-        ]
-    )
-    factors = np.array([[r.net, r.traded, r.short, r.cost] for r in demand.rows]).reshape(-1, 4)
-    return factors @ parts
-
-
-def breach(demand: Demand, totals: Array) -> Array:
-    """Return by how much each total (rows, ...) oversteps its row, beyond half the tolerance."""
-    most = np.array([row.most for row in demand.rows]) + TOLERANCE / 2
-    return np.maximum(totals - most.reshape(-1, *[1] * (totals.ndim - 1)), 0.0)
 
 
 def meets(problem: Problem, demand: Demand, shares_N: Shares) -> bool:

@@ -17,7 +17,8 @@ from tasks.portfolio.lots import meets
 from tasks.portfolio.problem import Problem, Shares
 
 NODES = 3_000
-FINE = 1e4  # rows are stretched so that the search's tolerance of 1e-7 is 1e-11 of NAV
+FINE = 10.0  # rows are stretched so that the search's tolerance of 1e-6 is 1e-7 of NAV
+TIGHTER = 2e-7  # of NAV: taken off all sums when that tolerance was used
 ENDLESS = 20.0  # weights beyond this are not looked for
 BLOCKS = ("k", "c", "u", "m", "z", "h", "g")
 Entry = tuple[str, Array | float]
@@ -60,21 +61,25 @@ def whole_lots(
     """
     if bool((demand.lower_N > demand.upper_N).any()):
         return None
-    wanted = problem.current_N if wanted_N is None else wanted_N
-    reserve = float(
-        (problem.costs(wanted) - problem.rate * np.abs(wanted - problem.current_N)).sum()
-    )
-    for _ in range(4):
-        shares = _search(problem, demand, wanted_N, reserve, fractions=fractions)
+    reserve, tighter = _impact(problem, problem.current_N if wanted_N is None else wanted_N), 0.0
+    for _ in range(5):
+        rows = tuple(row._replace(most=row.most - tighter) for row in demand.rows)
+        shares = _search(
+            problem, demand._replace(rows=rows), wanted_N, reserve, fractions=fractions
+        )
         if shares is None or fractions or meets(problem, demand, shares):
             return shares
-        weights = problem.weights(shares)
-        linear = problem.rate * np.abs(weights - problem.current_N)
-        needed = float((problem.costs(weights) - linear).sum())
-        if needed <= reserve:
+        needed = _impact(problem, problem.weights(shares))
+        if needed <= reserve and tighter:
             return None
-        reserve = needed * 1.05 + TOLERANCE
+        reserve, tighter = max(reserve, needed * 1.05), TIGHTER
     return None
+
+
+def _impact(problem: Problem, weights_N: Array) -> float:
+    """Return the part of the trading cost that is not linear."""
+    linear = problem.rate * np.abs(weights_N - problem.current_N)
+    return float((problem.costs(weights_N) - linear).sum())
 
 
 def _search(
@@ -85,7 +90,7 @@ def _search(
     odd = np.fmod(problem.shares_N, problem.lot)
     low, high = np.clip(demand.lower_N, -ENDLESS, None), np.clip(demand.upper_N, None, ENDLESS)
     weight: Weight = [("k", problem.lot_N), ("c", -odd * problem.price_N / problem.nav)]
-    lots_low, lots_high = _lot_bounds(problem, low, high)
+    lots_low, lots_high = _lot_bounds(problem, odd, low, high)
     _position_rows(model, problem, odd, weight, low, high, lots_low, lots_high)
     _sum_rows(model, problem, demand, weight, reserve)
     _count_rows(model, problem, demand, weight, low, high)
@@ -107,7 +112,7 @@ def _search(
         np.concatenate(model.least),
         np.concatenate(model.most),
     )
-    options = {"node_limit": NODES, "mip_rel_gap": 0.05, "disp": False}
+    options = {"node_limit": NODES, "mip_rel_gap": 0.05}
     answer = milp(aim, integrality=whole, bounds=bounds, constraints=rows, options=options)
     if answer.x is None:
         return None
@@ -119,11 +124,14 @@ def _times(weight: Weight, factor: float) -> Weight:
     return [(name, value * factor) for name, value in weight]
 
 
-def _lot_bounds(problem: Problem, low: Array, high: Array) -> tuple[Array, Array]:
-    """Return the fewest and most lots that could be traded in each name, generously."""
-    fewest = np.floor((low - problem.current_N) / problem.lot_N - 1e-6)
-    most = np.ceil((high - problem.current_N) / problem.lot_N + 1e-6)
-    return np.minimum(fewest, 0.0) - 1, np.maximum(most, 0.0) + 1
+def _lot_bounds(problem: Problem, odd: Shares, low: Array, high: Array) -> tuple[Array, Array]:
+    """Return the fewest and most lots that could be traded; one more each way for odd holdings."""
+    fewest = (low - problem.current_N) / problem.lot_N
+    most = (high - problem.current_N) / problem.lot_N
+    extra = np.where(odd != 0, 1.0, 1e-7)
+    low_close = np.where(odd != 0, np.minimum(fewest, 0.0), fewest)
+    high_close = np.where(odd != 0, np.maximum(most, 0.0), most)
+    return low_close - extra, high_close + extra
 
 
 def _position_rows(

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from tasks.market.ordering import coded_by, order_of
 
-SIGN_OF_ZERO = 0.0  # -0.0 + 0.0 is 0.0
-
 
 class Part(NamedTuple):
     """One column as bytes: which rows are present, their values, and where texts begin."""
@@ -53,11 +51,10 @@ def _canonical(frame: pl.DataFrame, *, first: str | None = None) -> pl.DataFrame
     floats = [name for name in plain.columns if plain[name].dtype in (pl.Float64, pl.Float32)]
     exact = [name for name in plain.columns if name not in floats]
     leading = [first, *(n for n in exact if n != first)] if first else exact
-    bits = plain.select(leading)
-    codes = coded_by(bits, leading).codes
+    codes = coded_by(plain, leading).codes
     order = order_of(codes)
     if not _rises(codes[order]) and floats:
-        bits = plain.select(*leading, *(_bits(plain[name]) for name in floats))
+        bits = plain.with_columns(_bits(plain[name]) for name in floats)
         order = order_of(coded_by(bits, [*leading, *floats]).codes)
     return plain[order]
 
@@ -66,7 +63,8 @@ def _plain(column: pl.Series) -> pl.Series:
     """Return `column` in one of our seven types, with one zero and one NaN."""
     kind = column.dtype
     if kind in (pl.Float64, pl.Float32):
-        return (column + SIGN_OF_ZERO).fill_nan(float("nan")).cast(kind)
+        one_zero = column.set(column == 0.0, 0.0)  # -0.0 equals 0.0; adding 0.0 is optimised away
+        return one_zero.fill_nan(float("nan")).cast(kind)
     if isinstance(kind, pl.Datetime):
         return column.dt.cast_time_unit("us").to_physical()
     if kind.is_integer() or kind in (pl.Boolean, pl.Null):

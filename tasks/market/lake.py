@@ -18,7 +18,7 @@ from tasks.market.durable import flush_commits
 from tasks.market.frames import DAY, TABLES, TEXT, Table, empty
 from tasks.market.hashing import content_hash as content_hash
 from tasks.market.hashing import seen_hash as seen_hash
-from tasks.market.ordering import coded_by, joined, order_of, sorted_by
+from tasks.market.ordering import Codes, coded_by, joined, order_of, sorted_by
 from tasks.market.selection import MONTH, Where, conditions, predicate, pruned
 from tasks.market.selection import Span as Span
 
@@ -244,7 +244,8 @@ def _chosen(frame: pl.DataFrame, key: list[str], age: list[str], prints: Prints)
     changes = np.diff(keys.codes[order]) != 0
     edge = np.ones(min(order.size, 1), dtype=bool)
     kept = np.concatenate([edge, changes] if prints == "first" else [changes, edge])
-    return frame[order[kept]]
+    places: Codes = order[kept]
+    return frame[places]
 
 
 def _nothing(layout: Table, columns: Sequence[str] | None) -> pl.DataFrame:

@@ -76,4 +76,4 @@ def _dense(column: Coded) -> Coded:
 
 
 def _shifted(column: pl.Series, *, lowest: int) -> Codes:
-    return (column.cast(pl.Int64) - (lowest - 1)).fill_null(0).to_numpy()
+    return (column.cast(pl.Int64) - lowest + 1).fill_null(0).to_numpy()

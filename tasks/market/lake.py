@@ -96,12 +96,13 @@ class Lake:
             columns: Only these; empty: all.
         """
         layout = _layout(table)
-        if layout.columns and "known_on" not in layout.columns:
-            raise ValueError(f"Table {table!r} has no known_on: use read().")
         rows = self._scan(table)
+        names = list(layout.columns) if rows is None else rows.collect_schema().names()
+        names = [name for name in names if name != MONTH]
+        if names and "known_on" not in names:
+            raise ValueError(f"Table {table!r} has no known_on: use read().")
         if rows is None:
             return _nothing(layout, columns)
-        names = [name for name in rows.collect_schema().names() if name != MONTH]
         where = _known_where(layout, names, as_of=as_of, source=source, since=since)
         key = [name for name in (*layout.key, "source") if name in names]
         age = [name for name in AGE if name in names]

@@ -23,12 +23,15 @@ Where = Mapping[str, Sequence[str | date] | Span]  # all must hold; a sequence l
 
 def conditions(where: Where) -> list[pl.Expr]:
     """Return one condition for each column that `where` names."""
-    return [
-        pl.col(name).is_between(pl.lit(wanted.first), pl.lit(wanted.last))
-        if isinstance(wanted, Span)
-        else pl.col(name).is_in(list(wanted))
-        for name, wanted in where.items()
-    ]
+    return [_condition(name, wanted) for name, wanted in where.items()]
+
+
+def _condition(name: str, wanted: Sequence[str | date] | Span) -> pl.Expr:
+    if isinstance(wanted, str | date):
+        raise TypeError(f"{name!r} selects by a list or a Span, not by {wanted!r}: put it in [].")
+    if isinstance(wanted, Span):
+        return pl.col(name).is_between(pl.lit(wanted.first), pl.lit(wanted.last))
+    return pl.col(name).is_in(list(wanted)) if wanted else pl.lit(False)
 
 
 def predicate(where: Where, layout: Table) -> str:

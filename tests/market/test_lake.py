@@ -1,6 +1,9 @@
 """The lake replaces exactly what is selected, in one commit, and reads what was known then."""
 
 import os
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
@@ -159,6 +162,16 @@ def test_each_source_has_its_own_prints(lake):
     assert lake.known("bars", as_of=MONDAY, source="b")["close"].to_list() == [2.0]
 
 
+def test_selects_by_lists_and_spans(lake):
+    frame = bars((MONDAY, "AAA", MONDAY, 1.0), (TUESDAY, "AAA", TUESDAY, 2.0))
+    lake.replace("bars", frame, over={"session": Span(MONDAY, TUESDAY)})
+    assert lake.read("bars", where={"session": [TUESDAY]})["close"].to_list() == [2.0]
+    assert lake.read("bars", where={"session": Span(MONDAY, MONDAY)})["close"].to_list() == [1.0]
+    assert lake.read("bars", where={"session": []}).is_empty()
+    with pytest.raises(TypeError, match=r"not by 'us': put it in \[\]"):
+        lake.read("bars", where={"source": "us"})
+
+
 def test_a_table_without_known_on_has_no_as_of(lake):
     with pytest.raises(ValueError, match="no known_on: use read"):
         lake.known("quarantine", as_of=MONDAY)
@@ -228,6 +241,37 @@ def test_flushes_every_file_of_a_commit_and_the_folders_that_name_them(lake, mon
     new = {path for path in Path(lake.root).rglob("*") if path.is_file()} - before
     assert len(new) == 2
     assert {str(place) for path in new for place in (path, path.parent)} <= flushed
+
+
+KILLED = """
+import sys
+from datetime import date
+import polars as pl
+from tasks.market.frames import BARS, shaped
+from tasks.market.lake import Lake
+
+lake, night = Lake(sys.argv[1]), date(2016, 6, 27)
+rows = pl.DataFrame({"symbol": [f"S{i}" for i in range(200)]}).with_columns(
+    session=night, delivery=night, instrument="symbol", source=pl.lit("us"), known_on=night
+)
+for close in range(10_000):
+    lake.replace("bars", shaped(rows.with_columns(close=close), BARS), over={"delivery": [night]})
+    print(close, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_writer_leaves_the_night_whole(lake):
+    for kill in range(3):
+        command = [sys.executable, "-c", KILLED, lake.root]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            for _ in range(3 + 2 * kill):
+                writer.stdout.readline()
+            time.sleep(0.013 * (kill + 1))
+            writer.kill()
+        kept = lake.read("bars")
+        assert kept.height == 200
+        assert kept["close"].n_unique() == 1
 
 
 ROWS = st.lists(

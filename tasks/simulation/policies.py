@@ -12,7 +12,7 @@ from tasks.execution.ledger import Account, nav
 from tasks.market.frames import DRAFT_ORDERS, DRAFT_TARGETS, shaped
 from tasks.portfolio.decide import Decision, Holdings, decide
 from tasks.portfolio.trades import order_id
-from tasks.simulation.walk import Close, Policy
+from tasks.simulation.walk import Close, Look, Policy
 
 
 def mandated(mandate: Book, *, book: str, horizon: int) -> Policy:
@@ -43,7 +43,7 @@ def minimum_variance(mandate: Book, *, book: str, horizon: int) -> Policy:
     )
 
     def policy(close: Close, account: Account) -> Decision | None:
-        def look_without_forecast(of: Account):
+        def look_without_forecast(of: Account) -> Look:
             look = close.look(of)
             return look._replace(snapshot=look.snapshot.with_columns(expected_return=0.0))
 

@@ -28,7 +28,7 @@ def weights_chart(targets: pl.DataFrame) -> Figure:
             _bars(names, top["risk_contribution"], "share of the risk", PALE),
             _bars(names, top["weight"], "weight", BLUE),
         ],
-        xaxis={"tickformat": ".0%", "side": "top"},
+        xaxis={"tickformat": ".2~%", "side": "top"},
         yaxis={"automargin": True, "ticksuffix": "  ", "showgrid": False},
     )
     figure["layout"] |= {"barmode": "group", "bargap": 0.35, "bargroupgap": 0.05}

@@ -27,8 +27,8 @@ def holdings(targets: pl.DataFrame, currency: str, drawing: str) -> str:
     gone = ordered.filter(left)["symbol"].sort().to_list()
     words = (
         "A name is held for what it is expected to return, within its limits, and for how little "
-        "risk it adds. Its share of the risk is that of the book\u2019s variance; where it lies "
-        "above the weight, the name is the livelier part of the book."
+        "risk it adds. Its share of the risk is that of the book\u2019s variance: beside the "
+        "weight it shows who stirs the book and who calms it."
     )
     return section(
         "What to hold, and why",

@@ -5,7 +5,6 @@ from datetime import date
 from typing import Any
 
 from prefect import Task
-from tasks.report import write_report
 
 from flows.outcomes import Outcome, failure
 from tasks.forecast import forecast_contest
@@ -13,6 +12,7 @@ from tasks.ingest import judge_deliveries, land_deliveries
 from tasks.night import close_night
 from tasks.prepare import prepare_features
 from tasks.rebalance import choose_targets, measure_risk, release_targets, settle_book
+from tasks.report import write_gate_page, write_report
 from tasks.train import train_contest
 
 
@@ -32,6 +32,7 @@ def ingested(source: str, night: date) -> Outcome | None:
         verdict, failed = tried(source, night, task, source, night)
         if failed:
             return failed
+    tried(source, night, write_gate_page, source, night)
     if verdict == "missing":
         return Outcome(source, "failed", f"no delivery serves {night}", night)
     if verdict.startswith("block"):

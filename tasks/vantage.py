@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from conf.schema import RiskModelConf
 from tasks.forecast import champions, record_known
 from tasks.market.calendar import Calendar
 from tasks.market.history import View
@@ -20,7 +21,7 @@ from tasks.portfolio.snapshot import PRICE_SESSIONS, snapshot
 from tasks.risk.factors import RiskModel, risk_model
 from tasks.settings import calendar, load_book, load_contest, load_source
 from tasks.simulation.walk import Close, Look
-from tasks.statistics.hac import Mean, hac_mean
+from tasks.statistics.hac import Mean, hac_mean, usual_lags
 
 if TYPE_CHECKING:
     from tasks.execution.ledger import Account
@@ -53,7 +54,7 @@ class Vantage:
         )
         self.days = calendar(self.source.calendar)
         self.roster = Roster(lake, self.mandate.source, self.mandate.universe, last)
-        reach = max(self.mandate.risk.look_back + 1, PRICE_SESSIONS, self.roster.reach)
+        reach = max(_past(self.mandate.risk), PRICE_SESSIONS, self.roster.reach)
         since = max(first, self.days.on_or_after(self.source.starts))
         since = _back(self.days, since, reach, self.source.starts)
         self.history = history_of(lake, self.mandate.source, last, since=since)
@@ -82,15 +83,15 @@ class Vantage:
     def outlook(self, as_of: date, risk: RiskModel) -> Outlook:
         """Return expected returns from the champion's scores and what its record is worth."""
         known = self.record.filter(pl.col("known_on") <= as_of).sort("session")
-        mean = hac_mean(known["ic"].to_numpy(), lags=2 * self.rules.horizon)
+        lags = max(2 * self.rules.horizon, usual_lags(known.height, horizon=self.rules.horizon))
+        mean = hac_mean(known["ic"].to_numpy(), lags=lags)
         shrunk = shrunk_ic(mean.value, mean.error)
         scores = self.scores.get((as_of,))
         if scores is None:
             raise LookupError(f"no forecast of contest {self.mandate.contest!r} for {as_of}")
-        forecast = expected_returns(
-            scores.select("instrument", "score"), risk, ic=shrunk, horizon=self.rules.horizon
-        )
-        return Outlook(mean, shrunk, forecast)
+        own = scores.select("instrument", "score")
+        expected = expected_returns(own, risk, ic=shrunk, horizon=self.rules.horizon)
+        return Outlook(mean, shrunk, own.join(expected, on="instrument", how="left"))
 
     def look(self, view: View, account: "Account", risk: RiskModel) -> tuple[Look, Outlook]:
         """Return what a policy may see at this close, and what is expected there."""
@@ -122,6 +123,10 @@ class Vantage:
         if known.is_empty():
             raise LookupError(f"no champion of contest {self.mandate.contest!r} at {as_of}")
         return known.row(-1, named=True)
+
+
+def _past(conf: RiskModelConf) -> int:
+    return conf.look_back + conf.coverage_sessions + 1
 
 
 def _back(days: Calendar, since: date, sessions: int, starts: date) -> date:

@@ -92,17 +92,16 @@ def total_returns(view: View) -> Array:
     """Return the simple total return from close to close, (T, N); NaN where there is none.
 
     r(t) = (p(t) s(t) + d(t)) / p(t') - 1, with p(t') the last close before t, s(t) the shares
-    that one share of t' became, and d(t) the cash paid since on those held before each ex session
-    (CRSP US Stock Databases, Data Descriptions Guide, "Returns": r(t) = [p(t) f(t) + d(t)] /
-    p(t') - 1). So a dividend is cash a share *before* a split of the same session. Over a gap all
-    falls on the session that trades again.
+    that one share of t' became, and d(t) the cash these brought since. A dividend is cash a share
+    as traded on its ex session, so after a split of the same session, as in labels and the ledger.
+    Over a gap all falls on the session that trades again.
     """
     returns_TN = np.full(view.close_TN.shape, np.nan)
     last_N = np.full(len(view.instruments), np.nan)
     shares_N, cash_N = np.ones_like(last_N), np.zeros_like(last_N)
     for t, close_N in enumerate(view.close_TN):
-        cash_N += shares_N * view.dividend_TN[t]
         shares_N *= view.split_TN[t]
+        cash_N += shares_N * view.dividend_TN[t]
         traded_N = np.isfinite(close_N)
         there_N = traded_N & (last_N > 0)
         worth_N = close_N[there_N] * shares_N[there_N] + cash_N[there_N]

@@ -28,7 +28,7 @@ class View(NamedTuple):
     close_TN: Array
     volume_TN: Array
     split_TN: Array  # new shares for one old, on the ex session; 1 elsewhere
-    dividend_TN: Array  # cash a share held before the ex session, on it; 0 elsewhere
+    dividend_TN: Array  # cash a share as traded on the ex session, on it; 0 elsewhere
 
 
 FIELDS = ("open", "high", "low", "close", "volume")

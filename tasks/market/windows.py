@@ -56,7 +56,13 @@ def last_prices(view: View, *, sessions: int) -> pl.DataFrame:
             "price": close_TN[rows, names],
             "price_session": [days[row] for row in rows],
             "stale_sessions": back_N[names].astype(np.int64),
-        }
+        },
+        schema={
+            "instrument": pl.String,
+            "price": pl.Float64,
+            "price_session": pl.Date,
+            "stale_sessions": pl.Int64,
+        },
     )
 
 
@@ -66,4 +72,6 @@ def dollar_volume(view: View, *, sessions: int) -> pl.DataFrame:
     traded_TN = recent.close_TN * recent.volume_TN
     known = np.flatnonzero(np.isfinite(traded_TN).any(axis=0))
     names = [view.instruments[place] for place in known]
-    return pl.DataFrame({"instrument": names, "adv": np.nanmedian(traded_TN[:, known], axis=0)})
+    median_N = np.nanmedian(traded_TN[:, known], axis=0)
+    kinds = {"instrument": pl.String, "adv": pl.Float64}
+    return pl.DataFrame({"instrument": names, "adv": median_N}, schema=kinds)

@@ -154,8 +154,8 @@ def test_a_return_counts_price_split_and_dividend():
     np.testing.assert_allclose(total_returns(seen)[:, 0], expected, rtol=1e-12)
 
 
-def test_a_dividend_is_paid_on_the_shares_held_before_a_split_of_the_same_session():
-    seen = view([[100.0], [49.0]], {(1, 0): 2.0}, {(1, 0): 2.0})
+def test_a_dividend_is_paid_on_the_shares_there_are_after_a_split_of_the_same_session():
+    seen = view([[100.0], [49.0]], {(1, 0): 2.0}, {(1, 0): 1.0})
     assert total_returns(seen)[1, 0] == pytest.approx((49 * 2 + 2) / 100 - 1)
 
 

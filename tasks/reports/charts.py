@@ -70,7 +70,12 @@ def ic_chart(ic: pl.DataFrame, error: float | None) -> Figure:
 
     Takes (session, ic) and the standard error of their mean, from which the cone is drawn.
     """
-    summed = ic.drop_nulls("ic").sort("session").with_columns(summed=pl.col("ic").cum_sum())
+    summed = (
+        ic.drop_nulls("ic")
+        .drop_nans("ic")
+        .sort("session")
+        .with_columns(summed=pl.col("ic").cum_sum())
+    )
     line = _line(summed, "summed", "IC, summed", BLUE)
     if error is None or not isfinite(error):
         return _figure([line], yaxis={"tickformat": ".3~g"}, legend=False)

@@ -119,7 +119,7 @@ def _narrowed(problem: Problem, demand: Demand, shares_N: Shares, wanted_N: Arra
                 high[at] = -lot
     else:
         return None
-    return demand._replace(lower_N=low, upper_N=high)
+    return inward(problem, demand._replace(lower_N=low, upper_N=high))
 
 
 def _next_names(problem: Problem, order: Shares, demand: Demand) -> Shares:

@@ -59,8 +59,7 @@ def _words(problem: Problem, core: list[str]) -> str:
     parts = []
     for name in core:
         if name == WHOLE_SHARES:
-            size = "shares" if problem.lot == 1 else f"lots of {problem.lot} shares"
-            parts.append(f"{name} (whole {size}, NAV {problem.nav:,.0f})")
+            parts.append(f"{name} (lots of {problem.lot}, NAV {problem.nav:,.0f})")
         else:
             parts.append(f"{name} ({LIMITS[name].bound(problem.limits)})")
     now = {check["limit"]: check["value"] for check in limit_checks(problem, problem.current_N)}

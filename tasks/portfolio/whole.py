@@ -17,9 +17,10 @@ from tasks.portfolio.lots import meets
 from tasks.portfolio.problem import Problem, Shares
 
 NODES = 3_000
-FINE = 10.0  # rows are stretched so that the search's tolerance of 1e-6 is 1e-7 of NAV
-TIGHTER = 2e-7  # of NAV: taken off all sums when that tolerance was used
+TIGHTER = 2e-6  # of NAV: taken off all sums where the search used its tolerance of 1e-6
 ENDLESS = 20.0  # weights beyond this are not looked for
+FEWEST = 1e-5  # a name that is counted as held weighs at least this
+FINEST = 2e-9  # lots that weigh less need not be searched as whole numbers
 BLOCKS = ("k", "c", "u", "m", "z", "h", "g")
 Entry = tuple[str, Array | float]
 Weight = list[tuple[str, Array]]
@@ -61,6 +62,8 @@ def whole_lots(
     """
     if bool((demand.lower_N > demand.upper_N).any()):
         return None
+    if not len(problem.price_N):
+        return problem.shares_N if meets(problem, demand, problem.shares_N) else None
     reserve, tighter = _impact(problem, problem.current_N if wanted_N is None else wanted_N), 0.0
     for _ in range(5):
         rows = tuple(row._replace(most=row.most - tighter) for row in demand.rows)
@@ -96,17 +99,17 @@ def _search(
     _count_rows(model, problem, demand, weight, low, high)
     aim = np.zeros(count * len(BLOCKS))
     if wanted_N is not None:
-        gap = (wanted_N - problem.current_N) * FINE
-        fine = _times(weight, FINE)
-        model.add(-np.inf, gap, *fine, ("g", -FINE))
-        model.add(gap, np.inf, *fine, ("g", FINE))
+        gap = wanted_N - problem.current_N
+        model.add(-np.inf, gap, *weight, ("g", -1.0))
+        model.add(gap, np.inf, *weight, ("g", 1.0))
         aim[-count:] = 1.0
     zero, one, endless = np.zeros(count), np.ones(count), np.full(count, np.inf)
     bounds = Bounds(
         np.concatenate([lots_low, zero, zero, zero, zero, zero, zero]),
         np.concatenate([lots_high, (odd != 0) * one, endless, endless, one, one, endless]),
     )
-    whole = np.concatenate([(0 if fractions else 1) * one, one, zero, zero, one, one, zero])
+    lots_whole = one * (not fractions) * (problem.lot_N > FINEST)
+    whole = np.concatenate([lots_whole, one, zero, zero, one, one, zero])
     rows = LinearConstraint(
         sparse.vstack(model.rows, format="csr"),
         np.concatenate(model.least),
@@ -116,8 +119,12 @@ def _search(
     answer = milp(aim, integrality=whole, bounds=bounds, constraints=rows, options=options)
     if answer.x is None:
         return None
-    lots, closed = np.rint(answer.x[:count]), np.rint(answer.x[count : 2 * count])
-    return problem.shares_N + problem.lot * lots.astype(np.int64) - odd * closed.astype(np.int64)
+    lots, closed = (np.rint(part).astype(np.int64) for part in answer.x.reshape(-1, count)[:2])
+    shares = problem.shares_N + problem.lot * lots - odd * closed
+    if demand.most is not None and demand.most < count:
+        unheld = answer.x.reshape(-1, count)[BLOCKS.index("z")] < 0.5
+        shares = np.where(unheld & (low <= 0) & (high >= 0), 0, shares)
+    return shares
 
 
 def _times(weight: Weight, factor: float) -> Weight:
@@ -145,19 +152,16 @@ def _position_rows(
     lots_high: Array,
 ) -> None:
     """Bounds on weights; closing the odd part means that the position is zero; u and m."""
-    now, fine = problem.current_N, _times(weight, FINE)
-    room = TOLERANCE / 2
-    model.add((low - now - room) * FINE, (high - now + room) * FINE, *fine)
-    full = (
-        problem.shares_N - odd
-    ) / problem.lot  # lots to sell for a position of just the odd part
+    now, room = problem.current_N, TOLERANCE / 2
+    model.add(low - now - room, high - now + room, *weight)
+    full = (problem.shares_N - odd) / problem.lot  # lots to sell until just the odd part is left
     up, down = lots_high + full, lots_low + full
     has = (odd != 0).astype(float)
     model.add(-np.inf, -full + up, ("k", 1.0), ("c", has * up))
     model.add(-full + down, np.inf, ("k", 1.0), ("c", has * down))
-    model.add(-np.inf, 0.0, *fine, ("u", -FINE))
-    model.add(0.0, np.inf, *fine, ("u", FINE))
-    model.add(-now * FINE, np.inf, *fine, ("m", FINE))
+    model.add(-np.inf, 0.0, *weight, ("u", -1.0))
+    model.add(0.0, np.inf, *weight, ("u", 1.0))
+    model.add(-now, np.inf, *weight, ("m", 1.0))
 
 
 def _sum_rows(
@@ -165,28 +169,27 @@ def _sum_rows(
 ) -> None:
     held = float(problem.current_N.sum())
     for row in demand.rows:
-        most = (row.most - row.net * held - row.cost * reserve) * FINE
-        traded = (row.traded + row.cost * problem.rate) * FINE
-        parts = _times(weight, row.net * FINE)
-        model.add_sum(most, *parts, ("u", traded), ("m", row.short * FINE))
+        most = row.most - row.net * held - row.cost * reserve
+        traded = row.traded + row.cost * problem.rate
+        parts = _times(weight, row.net)
+        model.add_sum(most, *parts, ("u", traded), ("m", row.short))
 
 
 def _count_rows(
     model: _Model, problem: Problem, demand: Demand, weight: Weight, low: Array, high: Array
 ) -> None:
-    """Z = 1 where a name is held; h = 1 only where it is held by at least a lot (or its crumb)."""
-    now, fine = problem.current_N, _times(weight, FINE)
-    one = np.ones(model.size)
+    """Add z = 1 where a name is held; h = 1 only where it is held by at least a lot (or crumb)."""
+    now, one = problem.current_N, np.ones(model.size)
     if demand.most is not None and demand.most < model.size:
-        model.add(-np.inf, -now * FINE, *fine, ("z", -np.maximum(high, 0.0) * FINE))
-        model.add(-now * FINE, np.inf, *fine, ("z", -np.minimum(low, 0.0) * FINE))
+        model.add(-np.inf, -now, *weight, ("z", -np.maximum(high, 0.0)))
+        model.add(-now, np.inf, *weight, ("z", -np.minimum(low, 0.0)))
         model.add_sum(float(demand.most), ("z", one))
     if demand.fewest > 0:
         crumb = np.where(problem.shares_N != 0, np.abs(now), np.inf)
-        least = np.minimum(problem.lot_N, crumb) * 0.999
-        long = np.where(high >= -low, 1.0, -1.0)
-        floor = np.where(long > 0, np.minimum(low, 0.0), np.minimum(-high, 0.0))
-        size = [(name, value * long) for name, value in fine]
-        # long * w >= floor + (least - floor) * h, where floor <= 0 is what h = 0 allows
-        model.add((floor - long * now) * FINE, np.inf, *size, ("h", (floor - least) * FINE))
+        least = np.maximum(np.minimum(problem.lot_N, crumb) * 0.999, FEWEST)
+        way = np.where(high >= -low, 1.0, -1.0)
+        floor = np.where(way > 0, np.minimum(low, 0.0), np.minimum(-high, 0.0))
+        size = [(name, value * way) for name, value in weight]
+        # way * w >= floor + (least - floor) * h, where floor <= 0 is what h = 0 allows
+        model.add(floor - way * now, np.inf, *size, ("h", floor - least))
         model.add_sum(-float(demand.fewest), ("h", -one))

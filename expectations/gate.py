@@ -103,10 +103,14 @@ def judge(
 
 
 def judge_targets(targets: pl.DataFrame, book: Book) -> TargetJudgement:
-    """Judge a target portfolio (`DRAFT_TARGETS`) against sense and the book's limits."""
+    """Judge a target portfolio (`DRAFT_TARGETS`) against sense and the book's limits.
+
+    It may be empty only where the book says so, by no fewest number of names.
+    """
     targets = frames.shaped(targets, frames.DRAFT_TARGETS)
     columns = ["instrument", "symbol", "weight", "value", "shares", "current_shares"]
-    findings = _validated("target rows", targets.select(columns), {}, targets.height)
+    fewest = {"fewest": book.limits.names.min if book.limits.names else 1}
+    findings = _validated("target rows", targets.select(columns), fewest, targets.height)
     verdict, reasons = _verdict(findings)
     if verdict != "block":
         in_force = limits_in_force(book, suites.TARGET_LIMITS)

@@ -136,8 +136,8 @@ TARGET_ROWS: Suite = [
         "table_row_count_to_be_between",
         "critical",
         rule="rows",
-        reason="empty targets",
-        min_value=1,
+        reason="too few targets",
+        min_value=_parameter("fewest"),
     ),
     _expect(
         "column_values_to_be_unique",

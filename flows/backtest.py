@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.states import State
 from pydantic import Field
 
-from flows.forms import SAMPLE_BOOK, BookName, run_name_with_session, scheduled_start
+from flows.forms import USUAL_BOOK, BookName, run_name_with_session, scheduled_start
 from flows.outcomes import Outcome, final_state
 from flows.steps import forecasted, ingested, tried
 from tasks.backtest import walk_book
@@ -25,7 +25,7 @@ Last = Annotated[date | None, Field(description="The last session. Empty: the ne
 
 
 @flow(flow_run_name=run_name_with_session)
-def backtest(book: BookName = SAMPLE_BOOK, first: First = None, last: Last = None) -> State:
+def backtest(book: BookName = USUAL_BOOK, first: First = None, last: Last = None) -> State:
     """Walk `book` session by session beside equal weight and minimum variance.
 
     Args:

@@ -13,8 +13,14 @@ BookName = StrEnum("BookName", {name: name for name in names_in("books")})
 ContestName = StrEnum("ContestName", {name: name for name in names_in("models")})
 SourceName = StrEnum("SourceName", {name: name for name in names_in("sources")})
 
-SAMPLE_BOOK, SAMPLE_SOURCE = BookName("sample"), SourceName("sample")
-SAMPLE_CONTEST = ContestName("sample")
+
+def _usual(names: type[StrEnum]) -> StrEnum:
+    """Return what a form shows first: the sample where there is one."""
+    return names["sample"] if "sample" in names.__members__ else next(iter(names))
+
+
+USUAL_BOOK, USUAL_SOURCE = _usual(BookName), _usual(SourceName)
+USUAL_CONTEST = _usual(ContestName)
 
 AsOf = Annotated[
     date | None,

@@ -13,7 +13,7 @@ from prefect.states import State
 from pydantic import Field
 
 from flows.forms import (
-    SAMPLE_BOOK,
+    USUAL_BOOK,
     AsOf,
     BookName,
     ForceReason,
@@ -32,7 +32,7 @@ Books = Annotated[
 
 @flow(flow_run_name=run_name_with_session)
 def nightly(
-    books: Books = [SAMPLE_BOOK],  # noqa: B006 - a form's default, never changed
+    books: Books = [USUAL_BOOK],  # noqa: B006 - a form's default, never changed
     as_of: AsOf = None,
     force_reason: ForceReason = None,
 ) -> State:

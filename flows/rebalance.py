@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.states import State
 
 from flows.forms import (
-    SAMPLE_BOOK,
+    USUAL_BOOK,
     AsOf,
     BookName,
     ForceReason,
@@ -23,7 +23,7 @@ from tasks.settings import load_book, resolve_session
 
 @flow(flow_run_name=run_name_with_session)
 def rebalance(
-    book: BookName = SAMPLE_BOOK, as_of: AsOf = None, force_reason: ForceReason = None
+    book: BookName = USUAL_BOOK, as_of: AsOf = None, force_reason: ForceReason = None
 ) -> State:
     """Release the book's target for the session after `as_of`, from data already judged.
 

@@ -5,6 +5,7 @@ again alone, from the Prefect UI or a shell, and writes the same rows.
 """
 
 import json
+import math
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -127,7 +128,7 @@ def _choose(lake: Lake, book: str, as_of: date, *, revision: int) -> str:
         "checks": decision.checks,
         "solver": decision.solver,
         "summary": decision.summary,
-        "ic": {**outlook.ic._asdict(), "shrunk": outlook.shrunk},
+        "ic": {**_finite(outlook.ic._asdict()), "shrunk": outlook.shrunk},
         "revision": revision,
     }
     over = {"session": [as_of]}
@@ -137,6 +138,11 @@ def _choose(lake: Lake, book: str, as_of: date, *, revision: int) -> str:
     notes = pl.DataFrame({"session": [as_of], "told": [json.dumps(told, sort_keys=True)]})
     lake.replace(f"drafts/{book}/notes", notes, over=over)
     return f"drafts/{book}: {decision.targets.height} targets, {decision.orders.height} orders"
+
+
+def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
+    """Return the numbers with None for those that are not known yet."""
+    return {name: one if math.isfinite(one) else None for name, one in numbers.items()}
 
 
 def draft(lake: Lake, book: str, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:

@@ -69,7 +69,7 @@ def test_passes_a_sensible_portfolio():
 
 def test_blocks_empty_targets():
     done = judge_targets(frames.empty(frames.DRAFT_TARGETS), book())
-    assert (done.verdict, done.reasons) == ("block", ["empty targets"])
+    assert (done.verdict, done.reasons) == ("block", ["too few targets"])
 
 
 @pytest.mark.parametrize(

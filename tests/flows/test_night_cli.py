@@ -1,0 +1,194 @@
+"""The night as a person runs it: from the command line, broken off, repeated, refused."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tasks.execution.release import current
+from tests.house import CONTEST, LAST, House
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+ROOT = Path(__file__).parents[2]
+HOLIDAY = "2020-12-25"
+WATCH = """
+import os, socket
+_asked = socket.getaddrinfo
+def _noted(host, *rest, **named):
+    with open(os.environ["NAMES_ASKED"], "a") as file:
+        file.write(f"{host}\\n")
+    return _asked(host, *rest, **named)
+socket.getaddrinfo = _noted
+"""
+
+
+def environment(house: House) -> dict[str, str]:
+    ours = {"AFTERCLOSE_CONF": str(house.conf), "AFTERCLOSE_DATA": str(house.data)}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_"))}
+    return {**kept, **ours, "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "flows.cli", *words]
+
+
+def run(house: House, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words),
+        env=environment(house),
+        cwd=house.data.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def processes_of(house: House) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("AFTERCLOSE_DATA") == str(house.data):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def files_of(house: House, book: str = "tiny") -> dict[str, bytes]:
+    released = current(house.data, book)
+    assert released is not None
+    return {p.name: p.read_bytes() for p in released.path.iterdir() if p.name != "run.json"}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> House:
+    """A house whose newest session is released."""
+    house = House(tmp_path_factory.mktemp("cli"))
+    done = run(house, "night", "tiny")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tiny: Released (2020-12-30)" in done.stdout
+    return house
+
+
+def test_again_there_is_nothing_new(house):
+    before = files_of(house)
+    done = run(house, "night", "tiny")
+    assert done.returncode == 0
+    assert "tiny: Nothing new (2020-12-30)" in done.stdout
+    assert files_of(house) == before
+    assert processes_of(house) == []
+
+
+def test_a_holiday_is_skipped(house):
+    done = run(house, "night", "tiny", "--as-of", HOLIDAY)
+    assert done.returncode == 0
+    assert "tiny: Skipped: holiday" in done.stdout
+
+
+def test_a_deleted_release_comes_back_to_the_byte(house):
+    before = files_of(house)
+    shutil.rmtree(house.data / "books" / "tiny")
+    assert run(house, "night", "tiny").returncode == 0
+    assert files_of(house) == before
+
+
+def test_the_page_and_the_reasons_stand(house):
+    page = house.data / "reports" / "tiny" / "2020-12-30.html"
+    assert "<html" in page.read_text()[:200]
+    assert (house.data / "reports" / "gate" / "tiny.html").exists()
+    symbol = files_of(house)["orders.csv"].decode().splitlines()[1].split(",")
+    named = next(cell for cell in symbol if cell.isupper() and cell.isalpha() and len(cell) > 1)
+    done = run(house, "why", named, "--book", "tiny")
+    assert done.returncode == 0, done.stderr
+    assert "champion" in done.stdout
+
+
+def test_a_book_without_a_champion_keeps_its_last_target_and_says_so(house):
+    before = files_of(house)
+    house.write("models", "late", CONTEST.replace("first_fit: 150", "first_fit: 2000"))
+    book = (house.conf / "books" / "tiny.yaml").read_text()
+    house.write("books", "late", book.replace("contest: tiny", "contest: late"))
+    done = run(house, "night", "late", "tiny", "--as-of", "2020-12-30")
+    assert done.returncode == 1
+    assert "late: Failed: no champion" in done.stdout
+    assert "tiny: Released (2020-12-30)" in done.stdout
+    assert files_of(house) == before
+
+
+def test_limits_that_exclude_each_other_are_named_and_the_last_target_stands(house):
+    book = (house.conf / "books" / "tiny.yaml").read_text()
+    house.write("books", "tight", book.replace("box: {max: 0.15}", "box: {max: 0.01}"))
+    done = run(house, "night", "tight")
+    assert done.returncode == 1
+    assert "box" in done.stdout
+    assert "net" in done.stdout
+    assert current(house.data, "tight") is None
+
+
+def test_a_walk_writes_its_page(house):
+    done = run(house, "backtest", "tiny", "--from", "2020-10-01", "--to", "2020-12-30")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list((house.data / "reports" / "backtests").glob("tiny_*.html"))
+
+
+def test_killed_at_five_moments_the_next_run_gives_the_same_bytes(house, tmp_path):
+    wanted = files_of(house)
+    other = House(tmp_path / "killed")
+    moments = random.Random(11)
+    for _ in range(5):
+        victim = subprocess.Popen(
+            command("night", "tiny"),
+            env=environment(other),
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(moments.uniform(4, 40))
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+    done = run(other, "night", "tiny")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert files_of(other) == wanted
+    assert processes_of(other) == []
+
+
+def test_the_sample_night_asks_no_name_of_the_network(tmp_path):
+    watch = tmp_path / "watch"
+    watch.mkdir()
+    (watch / "sitecustomize.py").write_text(WATCH)
+    asked = tmp_path / "names"
+    asked.write_text("")
+    done = subprocess.run(
+        command("night", "sample"),
+        env={
+            **{k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_"))},
+            "AFTERCLOSE_DATA": str(tmp_path / "data"),
+            "NAMES_ASKED": str(asked),
+            "PYTHONPATH": f"{watch}{os.pathsep}{ROOT}",
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = set(asked.read_text().split())
+    assert names, "the watch saw nothing at all: it was not installed"
+    assert names <= {"127.0.0.1", "localhost", "::1", "None", "0.0.0.0"}, names
+    released = current(tmp_path / "data", "sample")
+    assert released is not None
+    assert released.session == date(2022, 12, 28)
+
+
+def test_the_small_house_ends_when_its_source_does(house):
+    released = current(house.data, "tiny")
+    assert released is not None
+    assert released.session == LAST

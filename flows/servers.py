@@ -60,7 +60,7 @@ def up(
         undo.callback(end_marked, server_home(data))
         servers = _start_servers(data, ports, threads=threads, say=say)
         say("Deploying the flows")
-        _deploy(data, servers, deployments.resolve(), threads=threads)
+        deploy(data, servers, deployments.resolve(), threads=threads)
         say("Starting the worker")
         servers = _start_worker(data, servers, folder=deployments.resolve().parent, threads=threads)
         _record(data, servers)
@@ -175,7 +175,8 @@ def _moments(seconds: float) -> Iterator[None]:
         time.sleep(0.2)
 
 
-def _deploy(data: Path, servers: Servers, deployments: Path, *, threads: int) -> None:
+def deploy(data: Path, servers: Servers, deployments: Path, *, threads: int = 1) -> None:
+    """Bring pool, limits, watch and all deployments on the server to what stands in our files."""
     done = subprocess.run(
         [sys.executable, "-m", "flows.deployments", str(deployments)],
         env=client(data, servers, threads=threads),

@@ -19,7 +19,7 @@ import yaml
 from flows.commands import POOL, Ports
 from flows.environment import Servers, read_secret, recorded_server, server_home
 from flows.processes import marked
-from flows.servers import PREFECT_FILE, announcement, down, up
+from flows.servers import PREFECT_FILE, announcement, deploy, down, up
 
 ROOT = PREFECT_FILE.parent
 TOY = Path(__file__).parent / "toy" / "prefect.yaml"
@@ -162,17 +162,23 @@ def test_future_runs_are_scheduled_at_half_past_six_in_new_york(running):
         assert timedelta() < start - datetime.now(UTC) < timedelta(days=200)
 
 
+def run_to_its_end(running: Running, deployment: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Start a run as the form does, and return it once it has ended."""
+    body = {"deployments": {"name": {"any_": [deployment]}}}
+    (found,) = running.ask("deployments/filter", body)
+    form = {"parameters": found["parameters"] | parameters}
+    run = running.ask(f"deployments/{found['id']}/create_flow_run", form)
+    for _ in range(500):
+        seen = running.ask(f"flow_runs/{run['id']}")
+        if seen["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+            return seen
+        time.sleep(1)
+    pytest.fail(f"{deployment} did not end: {seen['state']}")
+
+
 @pytest.mark.slow
 def test_a_run_started_from_its_form_goes_through_the_worker_to_its_end(running):
-    (deployment,) = running.ask("deployments/filter", {})
-    run = running.ask(
-        f"deployments/{deployment['id']}/create_flow_run", {"parameters": {"number": 7}}
-    )
-    for _ in range(120):
-        seen = running.ask(f"flow_runs/{run['id']}")
-        if seen["state_type"] in ("COMPLETED", "FAILED", "CRASHED"):
-            break
-        time.sleep(1)
+    seen = run_to_its_end(running, "toy", {"number": 7})
     assert seen["state_type"] == "COMPLETED", seen["state"]
     assert (running.data / "toy.txt").read_text() == "7\n", "worker runs know the data folder"
 
@@ -243,3 +249,20 @@ def test_models_logged_with_and_without_the_server_lie_side_by_side(running):
     found = running.ask_mlflow(f"experiments/get?experiment_id={experiment}")["experiment"]
     folder = (running.data / "mlflow" / "artifacts").as_uri()
     assert found["artifact_location"].startswith(folder)
+
+
+@pytest.mark.slow
+def test_a_night_started_by_a_bare_click_releases_the_sample(running):
+    """The last word: our own deployments, through the worker, to a released target."""
+    deploy(running.data, running.servers, PREFECT_FILE)
+    names = {each["name"] for each in running.ask("deployments/filter", {})}
+    assert names >= DEPLOYED
+    (limited,) = running.ask("deployments/filter", {"deployments": {"name": {"any_": ["nightly"]}}})
+    assert limited["global_concurrency_limit"]["limit"] == 1
+    seen = run_to_its_end(running, "nightly", {})
+    assert seen["state_type"] == "COMPLETED", seen["state"]
+    assert list((running.data / "books" / "sample").glob("*/r0/targets.parquet"))
+    made = running.ask("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [seen["id"]]}}})
+    assert made, "the night shows what it did"
+    models = running.ask_mlflow("registered-models/search")["registered_models"]
+    assert [alias["alias"] for model in models for alias in model["aliases"]] == ["champion"]

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from tasks.market.history import Array
 from tasks.portfolio.limits import TOLERANCE, Demand
@@ -88,6 +87,8 @@ def _impact(problem: Problem, weights_N: Array) -> float:
 def _search(
     problem: Problem, demand: Demand, wanted_N: Array | None, reserve: float, *, fractions: bool
 ) -> Shares | None:
+    from scipy.optimize import Bounds, LinearConstraint, milp  # takes half a second, rarely needed
+
     count = len(problem.price_N)
     model = _Model(count, [], [], [])
     odd = np.fmod(problem.shares_N, problem.lot)

@@ -15,7 +15,7 @@ import numpy as np
 
 from conf.schema import RiskModelConf
 from tasks.market.history import Array
-from tasks.risk.volatility.ewma import ewma_variance
+from tasks.risk.volatility.ewma import faded_sums
 
 SPECIFIC_FLOOR = 0.05  # least share of a name's variance that is its own
 PRIOR_WEIGHT = 20.0  # returns that a name's own average counts for before its first one
@@ -49,11 +49,14 @@ def risk_model(
         )
     order = np.array(sorted(range(len(instruments)), key=instruments.__getitem__), np.int64)
     window = np.asarray(returns_TN[-conf.look_back :], float)[:, order]
-    seen = np.isfinite(window)
-    variance_N = ewma_variance(window, half_life=conf.volatility_half_life)[-1]
-    keep = (seen.sum(0) >= conf.min_observed) & (variance_N > 0)
-    window, seen, variance_N = window[:, keep], seen[:, keep], variance_N[keep]
-    correlation_NK = _correlation_loadings(_standardised(window, seen, conf), conf)
+    squares, weights = faded_sums(window, half_life=conf.volatility_half_life)
+    variance_N = squares[-1] / np.maximum(weights[-1], 1e-300)
+    keep = (np.isfinite(window).sum(0) >= conf.min_observed) & (variance_N > 0)
+    variance_N = variance_N[keep]
+    scores_TN = _standardised(
+        window[:, keep], squares[:, keep], weights[:, keep], conf.volatility_half_life
+    )
+    correlation_NK = _correlation_loadings(scores_TN, conf)
     communality_N = (correlation_NK**2).sum(1)
     shrink_N = np.sqrt(np.minimum(1.0, (1.0 - SPECIFIC_FLOOR) / np.maximum(communality_N, 1e-12)))
     exposures_NK = correlation_NK * (shrink_N * np.sqrt(variance_N))[:, None]
@@ -67,16 +70,16 @@ def risk_model(
     )
 
 
-def _standardised(window_TN: Array, seen_TN: Array, conf: RiskModelConf) -> Array:
-    """Return returns over the volatility forecast for their session; 0 where there is none."""
-    returns = np.where(seen_TN, window_TN, 0.0)
-    average_N = (returns**2).sum(0) / np.maximum(seen_TN.sum(0), 1)
-    variance = ewma_variance(
-        window_TN,
-        half_life=conf.volatility_half_life,
-        prior_N=average_N,
-        prior_weight=PRIOR_WEIGHT,
-    )[:-1]
+def _standardised(returns_TN: Array, squares: Array, weights: Array, half_life: float) -> Array:
+    """Return returns over the volatility forecast for their session; 0 where there is none.
+
+    A name's own average stands for the sessions before its first, and fades with them.
+    """
+    seen = np.isfinite(returns_TN)
+    returns = np.where(seen, returns_TN, 0.0)
+    average_N = (returns**2).sum(0) / np.maximum(seen.sum(0), 1)
+    prior_T = PRIOR_WEIGHT * 0.5 ** (np.arange(len(returns)) / half_life)[:, None]
+    variance = (squares[:-1] + prior_T * average_N) / (weights[:-1] + prior_T)
     # A name that was flat for very long has no scale left: cap what one session can say.
     floor = np.maximum(variance, 1e-4 * average_N)
     return np.divide(returns, np.sqrt(floor), out=np.zeros_like(returns), where=floor > 0)

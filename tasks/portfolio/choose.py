@@ -15,7 +15,15 @@ from tasks.portfolio.demands import (
     refuse_what_cannot_be_judged,
 )
 from tasks.portfolio.limits import Demand
-from tasks.portfolio.lots import inward, meets, repaired, rounded, with_margins, without_crumbs
+from tasks.portfolio.lots import (
+    inward,
+    meets,
+    pinned_crumbs,
+    repaired,
+    rounded,
+    with_margins,
+    without_crumbs,
+)
 from tasks.portfolio.problem import Flags, Problem, Shares
 from tasks.portfolio.whole import whole_lots
 
@@ -42,6 +50,9 @@ def choose(problem: Problem, optimiser: Optimiser, *, min_trade: float) -> Choic
         choice = _attempt(aim, demand, optimiser, margins=margins)
         if choice is None:
             continue
+        pinned = pinned_crumbs(problem, demand, choice.shares_N, min_trade=min_trade)
+        if pinned is not None:  # what small trades would have done, the larger ones do
+            choice = _attempt(aim, pinned, optimiser, margins=margins) or choice
         shares = without_crumbs(problem, demand, choice.shares_N, min_trade=min_trade)
         if _passes(problem, shares):
             return choice._replace(shares_N=shares)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tasks.market.history import Array
 from tasks.portfolio.limits import TOLERANCE, Demand, breach, sums
-from tasks.portfolio.problem import Problem, Shares
+from tasks.portfolio.problem import Flags, Problem, Shares
 
 CLEAR = 0.02  # of a lot: closer than this to a whole lot, rounding goes there
 MOST_REPAIRS = 400
@@ -131,6 +131,29 @@ def _step(
     return np.where(may, left, np.inf), distance, moved
 
 
+def small_trades(problem: Problem, shares_N: Shares, *, min_trade: float) -> Flags:
+    """Return which names trade less than `min_trade` (currency) without closing a position."""
+    value = np.abs(shares_N - problem.shares_N) * problem.price_N
+    return np.asarray((value > 0) & (value < min_trade) & (shares_N != 0) & problem.open_N)
+
+
+def pinned_crumbs(
+    problem: Problem, demand: Demand, shares_N: Shares, *, min_trade: float
+) -> Demand | None:
+    """Return `demand` with the names of small trades held where they are; None if there are none.
+
+    Names that must move to come inside their bounds are left free.
+    """
+    now = problem.current_N
+    inside = (demand.lower_N - TOLERANCE <= now) & (now <= demand.upper_N + TOLERANCE)
+    small = small_trades(problem, shares_N, min_trade=min_trade) & inside
+    if not small.any():
+        return None
+    return demand._replace(
+        lower_N=np.where(small, now, demand.lower_N), upper_N=np.where(small, now, demand.upper_N)
+    )
+
+
 def without_crumbs(
     problem: Problem, demand: Demand, shares_N: Shares, *, min_trade: float
 ) -> Shares:
@@ -139,10 +162,10 @@ def without_crumbs(
     Trades that close a position, and those of names to be sold, stand. Smallest first; one that is
     needed to meet a limit stays.
     """
-    value = np.abs(shares_N - problem.shares_N) * problem.price_N
-    small = (value > 0) & (value < min_trade) & (shares_N != 0) & problem.open_N
+    small = small_trades(problem, shares_N, min_trade=min_trade)
     if not small.any():
         return shares_N
+    value = np.abs(shares_N - problem.shares_N) * problem.price_N
     kept = np.where(small, problem.shares_N, shares_N)
     if meets(problem, demand, kept):
         return kept

@@ -1,4 +1,4 @@
-"""The one table a decision looks at: every name that may be held or is held, as known at a close."""
+"""The one table a decision looks at: all names that may be held or are, as known at a close."""
 
 from collections.abc import Sequence
 

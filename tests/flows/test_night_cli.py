@@ -1,5 +1,6 @@
 """The night as a person runs it: from the command line, broken off, repeated, refused."""
 
+import io
 import os
 import random
 import shutil
@@ -10,6 +11,7 @@ import time
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import psutil
 import pytest
 
@@ -104,8 +106,7 @@ def test_the_page_and_the_reasons_stand(house):
     page = house.data / "reports" / "tiny" / "2020-12-30.html"
     assert "<html" in page.read_text()[:200]
     assert (house.data / "reports" / "gate" / "tiny.html").exists()
-    symbol = files_of(house)["orders.csv"].decode().splitlines()[1].split(",")
-    named = next(cell for cell in symbol if cell.isupper() and cell.isalpha() and len(cell) > 1)
+    named = pl.read_parquet(io.BytesIO(files_of(house)["targets.parquet"]))["symbol"][0]
     done = run(house, "why", named, "--book", "tiny")
     assert done.returncode == 0, done.stderr
     assert "champion" in done.stdout

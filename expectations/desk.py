@@ -1,7 +1,7 @@
 """The desk where deliveries are judged one after another, each with what was known before it."""
 
 import json
-from collections.abc import Set
+from collections.abc import Callable, Set
 from datetime import date
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from tasks.market.calendar import Calendar
 from tasks.market.identity import identify
 from tasks.market.sources.protocol import Delivery
 
+Stamp = Callable[[pl.DataFrame, str | None], pl.DataFrame]
 NAMED = ("name", "sector", "asset_class")
 
 
@@ -96,9 +97,14 @@ class Desk:
             "quarantined": 0,
             "findings": "[]",
         }
-        tables = (frames.BARS, frames.ACTIONS, frames.LISTINGS, frames.SERIES, frames.QUARANTINE)
-        verdicts = pl.DataFrame([row], schema=frames.VERDICTS)
-        return Judged(*(frames.empty(columns) for columns in tables), verdicts)
+        return Judged(
+            bars=frames.empty(frames.BARS),
+            actions=frames.empty(frames.ACTIONS),
+            listings=frames.empty(frames.LISTINGS),
+            series=frames.empty(frames.SERIES),
+            quarantine=frames.empty(frames.QUARANTINE),
+            verdicts=pl.DataFrame([row], schema=frames.VERDICTS),
+        )
 
     def _verdict(self, delivery: Delivery, session: date) -> tuple[Judgement, pl.DataFrame]:
         """Return what the gate says, and the actions that count."""
@@ -119,7 +125,7 @@ class Desk:
             return self.known_on[night]
         return self.days.next(session) if session in self.sealed else session
 
-    def _stamp(self, delivery: Delivery, known_on: date):
+    def _stamp(self, delivery: Delivery, known_on: date) -> Stamp:
         """Return a function that adds source, delivery and when each row counts as known."""
 
         def stamp(frame: pl.DataFrame, own: str | None) -> pl.DataFrame:
@@ -131,12 +137,12 @@ class Desk:
 
         return stamp
 
-    def _bars(self, bars: pl.DataFrame, stamp) -> pl.DataFrame:
+    def _bars(self, bars: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
         said = {"basis": self.settings.basis, "currency": self.settings.currency}
         bars = stamp(bars, "session").with_columns(**{k: pl.lit(v) for k, v in said.items()})
         return frames.shaped(bars, frames.BARS).sort("session", "instrument")
 
-    def _actions(self, actions: pl.DataFrame, bars: pl.DataFrame, stamp) -> pl.DataFrame:
+    def _actions(self, actions: pl.DataFrame, bars: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
         origin = "inferred" if self.settings.actions == "inferred" else "given"
         known = pl.concat(
             [bars.select("symbol", "instrument"), self.listed.select("symbol", "instrument")]
@@ -151,7 +157,7 @@ class Desk:
         delivery: Delivery,
         bars: pl.DataFrame,
         new: pl.DataFrame,
-        stamp,
+        stamp: Stamp,
     ) -> pl.DataFrame:
         """Return a row for each new instrument, and for each known one that is described anew.
 

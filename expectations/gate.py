@@ -109,7 +109,7 @@ def judge_targets(targets: pl.DataFrame, book: Book) -> TargetJudgement:
     """
     targets = frames.shaped(targets, frames.DRAFT_TARGETS)
     columns = ["instrument", "symbol", "weight", "value", "shares", "current_shares"]
-    fewest = {"fewest": book.limits.names.min if book.limits.names else 1}
+    fewest: Facts = {"fewest": book.limits.names.min if book.limits.names else 1}
     findings = _validated("target rows", targets.select(columns), fewest, targets.height)
     verdict, reasons = _verdict(findings)
     if verdict != "block":
@@ -138,7 +138,7 @@ def _keys_and_closes(clean: pl.DataFrame) -> pl.DataFrame:
 
 
 @cache
-def _batches() -> BatchDefinition:
+def _batches() -> BatchDefinition[Any]:
     """Return the one door to pandas frames, in a context that lives in memory only."""
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(enable=False)

@@ -138,7 +138,12 @@ def up(
     from flows.servers import Ports, announcement
     from flows.servers import up as start
 
-    servers = start(_data(), Ports(prefect_port, mlflow_port), threads=_threads(), say=typer.echo)
+    ports = Ports(prefect_port, mlflow_port)
+    try:
+        servers = start(_data(), ports, threads=_threads(), say=typer.echo)
+    except RuntimeError as error:  # a port is taken, or a server did not come up
+        typer.echo(f"Nothing was left running: {error}", err=True)
+        raise typer.Exit(1) from error
     typer.echo(announcement(_data(), servers))
 
 

@@ -2,19 +2,25 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from prefect import runtime
 from pydantic import Field
 
 from tasks.settings import names_in
 
-BookName = StrEnum("BookName", {name: name for name in names_in("books")})
-ContestName = StrEnum("ContestName", {name: name for name in names_in("models")})
-SourceName = StrEnum("SourceName", {name: name for name in names_in("sources")})
+
+def _choice(title: str, folder: str) -> Any:
+    """Return an enumeration of the files in `conf/<folder>`: a form shows it as a list."""
+    return StrEnum(title, {name: name for name in names_in(folder)})
 
 
-def _usual(names: type[StrEnum]) -> StrEnum:
+BookName = _choice("BookName", "books")
+ContestName = _choice("ContestName", "models")
+SourceName = _choice("SourceName", "sources")
+
+
+def _usual(names: type[StrEnum]) -> Any:
     """Return what a form shows first: the sample where there is one."""
     return names["sample"] if "sample" in names.__members__ else next(iter(names))
 

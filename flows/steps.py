@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from prefect import Task
+from prefect.states import State
 
 from flows.outcomes import Outcome, failure
 from tasks.forecast import forecast_contest
@@ -17,10 +17,10 @@ from tasks.train import train_contest
 
 
 def tried(
-    what: str, session: date, task: "Task[Any, Any] | Callable[..., Any]", *arguments: Any
+    what: str, session: date, task: Callable[..., Any], *arguments: Any
 ) -> tuple[Any, Outcome | None]:
     """Run one task; return its result, or None and how it failed."""
-    state = task(*arguments, return_state=True)  # type: ignore[call-arg]
+    state: State[Any] = task(*arguments, return_state=True)
     if state.is_completed():
         return state.result(), None
     return None, failure(what, session, state)

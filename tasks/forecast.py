@@ -146,8 +146,8 @@ def _measure_missing(lake: Lake, contest: str, rules: "Contest", as_of: date) ->
         return 0
     reach = rules.horizon + 1
     last_known = days.offset(as_of, -reach)
-    done = lake.read(table, columns=["session"])
-    first = days.next(done["session"].max()) if not done.is_empty() else scores["session"].min()
+    done = lake.read(table, columns=["session"])["session"].sort().to_list()
+    first = days.next(done[-1]) if done else scores["session"].sort()[0]
     due = days.sessions(first, last_known) if first <= last_known else []
     if not due:
         return 0

@@ -105,7 +105,7 @@ def _judge_from(
     for chunk in steps(list(batches(nights, NIGHTS_A_COMMIT)), f"judging {source}"):
         raw = lake.read(f"raw/{source}", where={"night": chunk})
         done = [_judged(desk, feed, _payloads(raw, night)) for night in chunk]
-        over = {"source": [source], "delivery": chunk}
+        over: Where = {"source": [source], "delivery": chunk}
         for position, table in enumerate(TABLES):
             lake.replace(table, pl.concat([judged[position] for judged in done]), over=over)
     _forget_derived(lake, source, calendar(settings.calendar).on_or_before(nights[0]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tasks.market.history import Array, History, View
-from tasks.market.lake import Lake, Span
+from tasks.market.lake import Lake, Span, Where
 from tasks.market.universe import members
 from tasks.settings import calendar, load_contest, load_source, load_universe, open_lake
 
@@ -84,7 +84,7 @@ def panel_of(
             values = labels(view, horizon=rules.horizon, trades_at=source.trades_at)
             known[session] = (values, view.sessions, view.instruments)
     held = pl.DataFrame(rows, schema={"session": pl.Date, "instrument": pl.String}, orient="row")
-    where = {"source": [rules.source], "session": Span(sessions[0], sessions[-1])}
+    where: Where = {"source": [rules.source], "session": Span(sessions[0], sessions[-1])}
     columns = [feature.name for feature in FEATURE_SETS[rules.features]().features]
     features = lake.read(f"features/{rules.features}", where=where)
     panel = make_panel(features, held, columns=columns, transform=rules.transform)

@@ -7,7 +7,7 @@ import polars as pl
 from prefect import get_run_logger, task
 
 from tasks.market.history import History
-from tasks.market.lake import Lake, Span
+from tasks.market.lake import Lake, Span, Where
 from tasks.progress import batches, steps
 from tasks.settings import calendar, load_contest, load_source, open_lake
 
@@ -29,7 +29,7 @@ def prepare_features(contest: str, as_of: date) -> str:
     history = _history(lake, rules, missing[0], as_of)
     for chunk in steps(list(batches(missing, SESSIONS_A_COMMIT)), f"features {contest}"):
         frame = _features(history, rules, chunk)
-        over = {"source": [rules.source], "session": Span(chunk[0], chunk[-1])}
+        over: Where = {"source": [rules.source], "session": Span(chunk[0], chunk[-1])}
         lake.replace(table, frame, over=over)
         made += frame.height
     get_run_logger().info("%s: %d rows for %d sessions", table, made, len(missing))

@@ -1,7 +1,6 @@
 """Report tasks: the page to read over breakfast, the gate's page, and what the Prefect UI shows."""
 
 import json
-import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from tasks.market.windows import recent_returns
 from tasks.reports.morning import Morning, morning_page
 from tasks.reports.verdict import verdict_page
 from tasks.risk.tail import coverage, portfolio_tail
-from tasks.settings import data_folder, load_source, open_lake, open_source
+from tasks.settings import data_folder, load_source, open_lake, open_source, tracking_uri
 from tasks.statistics.hac import hac_mean, usual_lags
 from tasks.vantage import Vantage
 
@@ -178,8 +177,7 @@ def _truth(vantage: Vantage, targets: pl.DataFrame, as_of: date) -> pl.DataFrame
 def _show(morning: Morning, path: Path) -> None:
     """Show the release in the Prefect UI: a summary, the targets, and links."""
     summary, key = morning.summary, _key(morning.book)
-    uis = [os.environ.get("MLFLOW_TRACKING_URI", ""), os.environ.get("PREFECT_API_URL", "")]
-    links = "".join(f"- {ui}\n" for ui in uis if ui.startswith("http"))
+    links = f"MLflow: {tracking_uri()}\n" if tracking_uri().startswith("http") else ""
     create_markdown_artifact(
         f"## {morning.book}: targets after {morning.session}\n\n"
         f"| | |\n|---|---|\n| NAV | {summary['nav']:,.0f} {morning.currency} |\n"

@@ -52,7 +52,7 @@ def refits(contest: str, as_of: date) -> list[date]:
     return refit_sessions(sessions, first_fit=rules.first_fit, refit_every=rules.refit_every)
 
 
-@task(task_run_name="train-{contest}-{as_of}")
+@task(task_run_name="train-{contest}-{as_of}", tags=["training"])
 def train_contest(contest: str, as_of: date) -> str:
     """Fit every recipe that is due at `as_of`, and crown the first champion or refit it.
 

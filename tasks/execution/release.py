@@ -59,11 +59,11 @@ FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")
 ROWS_A_GROUP = 1 << 20
 
 
-class Halted(Exception):  # noqa: N818
+class Halted(Exception):
     """A HALT file stands: nothing may be released."""
 
 
-class Conflict(ValueError):  # noqa: N818
+class Conflict(ValueError):
     """The session is released with other content, and no reason to revise it was given."""
 
 

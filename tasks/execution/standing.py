@@ -27,7 +27,7 @@ class Released(NamedTuple):
     already: bool = False
 
 
-class Tampered(ValueError):  # noqa: N818
+class Tampered(ValueError):
     """A release no longer is what its manifest says."""
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Sessions = NDArray[np.int64]
 Value = float | int | str | bool
 Scorer = Callable[[NDArray[np.float32]], Array]  # features (N, look_back, F) -> scores (N,)
 
@@ -100,7 +101,7 @@ def settled(
     }
 
 
-def rows_of(examples: Examples, sessions: NDArray[np.int64]) -> tuple[Array, Array, NDArray]:
+def rows_of(examples: Examples, sessions: NDArray[np.int64]) -> tuple[Array, Array, Sessions]:
     """Return labelled rows (features, label, session), session by session, names in order."""
     at, name_N = np.nonzero(np.isfinite(examples.label_TN[sessions]))
     session_T = sessions[at]

@@ -1,5 +1,6 @@
 """How good scores were, once their labels are known; every figure with its error."""
 
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +66,7 @@ def _pairs(scores: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     return joined.filter(known).sort("session", "instrument")
 
 
-def _dense(pairs: pl.DataFrame, sessions: list) -> tuple[Array, Array, NDArray[np.int64]]:
+def _dense(pairs: pl.DataFrame, sessions: list[date]) -> tuple[Array, Array, NDArray[np.int64]]:
     """Return scores and labels as (T, N) on the names in `pairs`, and how many each session has."""
     names = pairs["instrument"].unique().sort()
     place = {session: row for row, session in enumerate(sessions)}
@@ -102,7 +103,7 @@ def _metrics(ic_T: Array, rank_T: Array, decile_TQ: Array, *, horizon: int) -> d
     return metrics
 
 
-def _long(decile_TQ: Array, sessions: list) -> pl.DataFrame:
+def _long(decile_TQ: Array, sessions: list[date]) -> pl.DataFrame:
     groups = decile_TQ.shape[1]
     frame = pl.DataFrame(
         {

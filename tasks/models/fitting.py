@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conf.schema import Contest, Recipe
-from tasks.learning.model import Array, Examples, Learner, Scorer, settled
+from tasks.learning.model import Array, Examples, Learned, Learner, Scorer, settled
 from tasks.learning.panel import Panel, standardised_labels, until
 from tasks.learning.splits import purged_split
 from tasks.models.baselines import BASELINES
@@ -90,22 +90,33 @@ def fit_recipe(
         accelerator=accelerator,
     )
     weights_hash = learner.weights_hash(learned.weights)
-    card = {
+    told = {"settings": settings, "look_back": look_back, "threads": threads}
+    card = told | _card(recipe, contest, fitted_on, seen, examples) | _said(learner, learned)
+    return Fit(recipe, fitted_on, learned.weights, weights_hash, card, learned.curves)
+
+
+def _card(
+    recipe: Recipe, contest: Contest, fitted_on: date, seen: Panel, examples: Examples
+) -> dict[str, Any]:
+    """Return what was fitted, on what."""
+    return {
         "recipe": recipe.model_dump(mode="json"),
-        "settings": settings,
         "fitted_on": fitted_on.isoformat(),
         "columns": list(seen.columns),
-        "look_back": look_back,
         "contest": contest.model_dump(mode="json", exclude={"candidates", "title"}),
-        "threads": threads,
         **_stretches(seen, examples),
-        "data_hash": _data_hash(seen, label_TN),
+        "data_hash": _data_hash(seen, examples.label_TN),
+    }
+
+
+def _said(learner: Learner, learned: Learned) -> dict[str, Any]:
+    """Return what came of the fit."""
+    return {
         "facts": learned.facts,
         "suffix": learner.suffix,
         "sha256": sha256(learned.weights).hexdigest(),
-        "weights_hash": weights_hash,
+        "weights_hash": learner.weights_hash(learned.weights),
     }
-    return Fit(recipe, fitted_on, learned.weights, weights_hash, card, learned.curves)
 
 
 def load_fit(recipe: Recipe, card: Mapping[str, Any], weights: bytes, *, threads: int = 1) -> Model:

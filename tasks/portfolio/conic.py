@@ -19,7 +19,7 @@ STEEP = 1e-5  # largest dual residual: an error of this share of a typical expec
 ELASTIC = 1e-7  # of NAV: limits overstepped by less are met
 
 
-class Unsolved(RuntimeError):  # noqa: N818
+class Unsolved(RuntimeError):
     """The solver gave no solution that passes our own residuals, and found no conflict either."""
 
 

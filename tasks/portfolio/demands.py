@@ -13,7 +13,7 @@ WHOLE_SHARES = "whole shares"  # named in a conflict that only rounding causes
 Leaving = Literal["out", "down"]  # names to be sold: as far as volume allows, or any part of it
 
 
-class Infeasible(ValueError):  # noqa: N818
+class Infeasible(ValueError):
     """No book meets all limits. `conflicts` names those that cannot hold together."""
 
     def __init__(self, conflicts: list[str], message: str):

@@ -23,10 +23,21 @@ from tasks.reports.words import (
 class RatioLike(Protocol):
     """A ratio with its error and the range that holds 95 % of the draws."""
 
-    value: float
-    error: float
-    low: float
-    high: float
+    @property
+    def value(self) -> float:
+        """The ratio."""
+
+    @property
+    def error(self) -> float:
+        """Its standard error."""
+
+    @property
+    def low(self) -> float:
+        """The lower end of the range."""
+
+    @property
+    def high(self) -> float:
+        """The upper end of the range."""
 
 
 def backtest_page(

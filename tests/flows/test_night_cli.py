@@ -72,7 +72,7 @@ def files_of(house: House, book: str = "tiny") -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory) -> House:
-    """A house whose newest session is released."""
+    """Give a house whose newest session is released."""
     house = House(tmp_path_factory.mktemp("cli"))
     done = run(house, "night", "tiny")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -110,8 +110,7 @@ def test_without_an_edge_no_model_has_a_significant_ic():
         seeds.append(daily[np.isfinite(daily).all(axis=1)])
     _, p = joint_wald(seeds, lags=2 * HORIZON)
     pooled = joint_t(seeds, lags=2 * HORIZON)
-    print(f"placebo: joint p {p:.3f}, pooled IC {pooled.value:.4f} ± {pooled.error:.4f}")
-    assert p > 0.01
+    assert p > 0.01, f"joint p {p:.4f}, pooled IC {pooled.value:.4f} ± {pooled.error:.4f}"
     assert abs(pooled.t) < 2.58
 
 
@@ -121,5 +120,4 @@ def test_ridge_recovers_four_fifths_of_a_planted_edge():
         panel, label_TN = market(seed, names=300, last=date(2020, 12, 31), planted=0.05)
         found.append(ics_after_fit(RECIPES[1], panel, label_TN, train_share=0.5))
     mean = np.mean([hac_mean(daily, lags=2 * HORIZON).value for daily in found])
-    print(f"planted 0.05: ridge recovers {mean / 0.05:.0%}")
-    assert mean >= 0.8 * 0.05
+    assert mean >= 0.8 * 0.05, f"ridge recovers {mean / 0.05:.0%}"

@@ -14,6 +14,36 @@ SYMBOLS += ["LLY", "MRK", "MSFT", "PEP", "PFE", "PG", "RRC", "UNH", "WMT", "XOM"
 SESSION = date(2022, 12, 28)
 NAV = 1_037_212.4
 
+SUMMARY = {
+    "nav": NAV,
+    "cash_weight": 0.0121,
+    "volatility": 0.1423,
+    "turnover": 0.0187,
+    "cost": 9.7,
+    "cost_bps": 0.094,
+    "gross": 0.9879,
+    "net": 0.9879,
+    "expected_return": 0.0,
+    "first_investment": False,
+    "leaving": [],
+    "risk_assumed": [],
+}
+RECORD = {
+    "contest": "sample",
+    "recipe": "lightgbm",
+    "fitted_on": date(2022, 12, 2),
+    "horizon": 5,
+    "sessions": 900,
+    "ic": 0.0041,
+    "ic_error": 0.0087,
+    "t": 0.47,
+    "shrunk_ic": 0.0,
+    "rank_ic": 0.0052,
+    "rank_ic_error": 0.0085,
+    "decile_spread": 0.0003,
+    "decile_spread_error": 0.0006,
+}
+
 
 def sessions(count: int) -> list[date]:
     days = (SESSION - timedelta(back) for back in range(2 * count))
@@ -95,20 +125,7 @@ def morning(**changes: Any) -> Morning:
         warn="These are 20 survivors, chosen in 2022 by those who knew that they would survive.",
         verdict={"verdict": "warn", "reasons": ["volume: the source has closes only"]}
         | {"rows": 20, "quarantined": 0},
-        summary={
-            "nav": NAV,
-            "cash_weight": 0.0121,
-            "volatility": 0.1423,
-            "turnover": 0.0187,
-            "cost": 9.7,
-            "cost_bps": 0.094,
-            "gross": 0.9879,
-            "net": 0.9879,
-            "expected_return": 0.0,
-            "first_investment": False,
-            "leaving": [],
-            "risk_assumed": [],
-        },
+        summary=SUMMARY,
         targets=targets,
         orders=orders_of(targets),
         checks=[
@@ -137,21 +154,7 @@ def morning(**changes: Any) -> Morning:
         coverage=coverage_of(),
         kupiec=0.41,
         nav=pl.DataFrame({"session": days, "nav": nav}),
-        record={
-            "contest": "sample",
-            "recipe": "lightgbm",
-            "fitted_on": date(2022, 12, 2),
-            "horizon": 5,
-            "sessions": 900,
-            "ic": 0.0041,
-            "ic_error": 0.0087,
-            "t": 0.47,
-            "shrunk_ic": 0.0,
-            "rank_ic": 0.0052,
-            "rank_ic_error": 0.0085,
-            "decile_spread": 0.0003,
-            "decile_spread_error": 0.0006,
-        },
+        record=RECORD,
         ic=pl.DataFrame({"session": sessions(900), "ic": ics}),
     )
     return page._replace(**changes)

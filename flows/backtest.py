@@ -5,11 +5,9 @@ Deployments > backtest > Custom run.
 """
 
 from datetime import date
-from typing import Annotated
 
 from prefect import flow
 from prefect.states import State
-from pydantic import Field
 
 from flows.forms import USUAL_BOOK, BookName, run_name_with_session, scheduled_start
 from flows.outcomes import Outcome, final_state
@@ -18,20 +16,19 @@ from tasks.backtest import walk_book
 from tasks.settings import calendar, load_book, resolve_session
 
 A_YEAR = 252
-First = Annotated[
-    date | None, Field(description="The first session. Empty: a year before the last.")
-]
-Last = Annotated[date | None, Field(description="The last session. Empty: the newest.")]
 
 
 @flow(flow_run_name=run_name_with_session)
-def backtest(book: BookName = USUAL_BOOK, first: First = None, last: Last = None) -> State:
+def backtest(
+    book: BookName = USUAL_BOOK, first: date | None = None, last: date | None = None
+) -> State:
     """Walk `book` session by session beside equal weight and minimum variance.
 
     Args:
         book: A file name in `conf/books`, without `.yaml`.
-        first: The first session; the book opens with its capital at its close.
-        last: The last session.
+        first: The first session; the book opens with its capital at its close. Empty: a year
+            before the last.
+        last: The last session. Empty: the newest.
     """
     name, mandate = str(book), load_book(book)
     end = resolve_session(mandate.source, last, scheduled_start()).session

@@ -2,12 +2,11 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import runtime
-from pydantic import Field
 
-from tasks.settings import names_in
+from tasks.settings import load_book, load_contest, names_in, resolve_session
 
 
 def _choice(title: str, folder: str) -> Any:
@@ -28,23 +27,6 @@ def _usual(names: type[StrEnum]) -> Any:
 USUAL_BOOK, USUAL_SOURCE = _usual(BookName), _usual(SourceName)
 USUAL_CONTEST = _usual(ContestName)
 
-AsOf = Annotated[
-    date | None,
-    Field(
-        title="As of",
-        description="The last session whose close may be known. Empty: the newest one, as of the "
-        "scheduled start.",
-    ),
-]
-ForceReason = Annotated[
-    str | None,
-    Field(
-        title="Reason to release again",
-        description="Only to replace a released target by other content: why. It becomes the "
-        "next revision.",
-    ),
-]
-
 
 def scheduled_start() -> datetime | None:
     """Return when this run was meant to start, or None outside a run."""
@@ -53,11 +35,19 @@ def scheduled_start() -> datetime | None:
 
 def run_name_with_session() -> str:
     """Return `<flow>-<what>-<session>`, the name of a run in the UI."""
-    parameters = runtime.flow_run.parameters
-    about = parameters.get("book") or parameters.get("contest") or parameters.get("source")
-    if not about:
-        about = "-".join(str(each) for each in parameters.get("books") or ())
-    started = scheduled_start()
-    session = parameters.get("as_of") or parameters.get("last")
-    session = session or (f"due-{started:%Y-%m-%d}" if started else "due-now")
-    return f"{runtime.flow_run.flow_name}-{about}-{session}"
+    given = runtime.flow_run.parameters
+    about = given.get("books") or [given[k] for k in ("book", "contest", "source") if k in given]
+    names = [str(one) for one in about]
+    session = resolve_session(_source(given, names[0]), _day(given), scheduled_start()).session
+    return f"{runtime.flow_run.flow_name}-{'-'.join(names)}-{_day(given) or session}"
+
+
+def _source(given: dict[str, Any], name: str) -> str:
+    if "source" in given:
+        return name
+    return load_contest(name).source if "contest" in given else load_book(name).source
+
+
+def _day(given: dict[str, Any]) -> date | None:
+    day = given.get("as_of") or given.get("last")
+    return date.fromisoformat(day) if isinstance(day, str) else day

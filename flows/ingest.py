@@ -9,14 +9,14 @@ from datetime import date
 from prefect import flow
 from prefect.states import State
 
-from flows.forms import USUAL_SOURCE, AsOf, SourceName, run_name_with_session, scheduled_start
+from flows.forms import USUAL_SOURCE, SourceName, run_name_with_session, scheduled_start
 from flows.outcomes import Outcome, final_state
 from flows.steps import ingested
 from tasks.settings import resolve_session
 
 
 @flow(flow_run_name=run_name_with_session)
-def ingest(source: SourceName = USUAL_SOURCE, as_of: AsOf = None) -> State:
+def ingest(source: SourceName = USUAL_SOURCE, as_of: date | None = None) -> State:
     """Land and judge every delivery up to a night.
 
     Args:

@@ -14,9 +14,7 @@ from pydantic import Field
 
 from flows.forms import (
     USUAL_BOOK,
-    AsOf,
     BookName,
-    ForceReason,
     run_name_with_session,
     scheduled_start,
 )
@@ -25,16 +23,14 @@ from flows.steps import closed, forecasted, ingested, rebalanced
 from tasks.rebalance import newest, verified
 from tasks.settings import load_book, resolve_session
 
-Books = Annotated[
-    list[BookName], Field(min_length=1, description="The books to bring to their targets.")
-]
+Books = Annotated[list[BookName], Field(min_length=1)]
 
 
 @flow(flow_run_name=run_name_with_session)
 def nightly(
     books: Books = [USUAL_BOOK],  # noqa: B006 - a form's default, never changed
-    as_of: AsOf = None,
-    force_reason: ForceReason = None,
+    as_of: date | None = None,
+    force_reason: str | None = None,
 ) -> State:
     """Ingest, judge, prepare, train what is due, forecast, and release each book's target.
 

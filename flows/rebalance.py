@@ -4,14 +4,14 @@ Run it here and now with `afterclose rebalance sample`, or again for an earlier 
 Prefect UI: Deployments > rebalance > Custom run.
 """
 
+from datetime import date
+
 from prefect import flow
 from prefect.states import State
 
 from flows.forms import (
     USUAL_BOOK,
-    AsOf,
     BookName,
-    ForceReason,
     run_name_with_session,
     scheduled_start,
 )
@@ -23,7 +23,7 @@ from tasks.settings import load_book, resolve_session
 
 @flow(flow_run_name=run_name_with_session)
 def rebalance(
-    book: BookName = USUAL_BOOK, as_of: AsOf = None, force_reason: ForceReason = None
+    book: BookName = USUAL_BOOK, as_of: date | None = None, force_reason: str | None = None
 ) -> State:
     """Release the book's target for the session after `as_of`, from data already judged.
 

@@ -4,17 +4,19 @@ Run it here and now with `afterclose train --contest sample`, or from the Prefec
 train > Custom run.
 """
 
+from datetime import date
+
 from prefect import flow
 from prefect.states import State
 
-from flows.forms import USUAL_CONTEST, AsOf, ContestName, run_name_with_session, scheduled_start
+from flows.forms import USUAL_CONTEST, ContestName, run_name_with_session, scheduled_start
 from flows.outcomes import Outcome, final_state
 from flows.steps import forecasted, ingested
 from tasks.settings import load_contest, resolve_session
 
 
 @flow(flow_run_name=run_name_with_session)
-def train(contest: ContestName = USUAL_CONTEST, as_of: AsOf = None) -> State:
+def train(contest: ContestName = USUAL_CONTEST, as_of: date | None = None) -> State:
     """Prepare features, fit every recipe that is due, and score with the champion.
 
     Args:

@@ -35,7 +35,13 @@ def log_newest_fit(
     card, weights = open_shelf().load(contest, recipe.name, fitted_on)
     champion = recipe.name == rules.candidates[0].name
     name = f"{recipe.name}-{fitted_on}"
-    page = fit_page(f"{contest}: {name}", judged.daily, judged.deciles, card["curves"])
+    page = fit_page(
+        f"{contest}: {name}",
+        judged.daily,
+        judged.deciles,
+        card["curves"],
+        horizon=rules.horizon,
+    )
     run_id = log_fit(
         tracking_uri(),
         contest=contest,

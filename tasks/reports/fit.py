@@ -12,23 +12,29 @@ SMOOTH = 63  # sessions a mean is taken over
 
 
 def fit_page(
-    title: str, daily: pl.DataFrame, deciles: pl.DataFrame, curves: Mapping[str, Sequence[float]]
+    title: str,
+    daily: pl.DataFrame,
+    deciles: pl.DataFrame,
+    curves: Mapping[str, Sequence[float]],
+    *,
+    horizon: int,
 ) -> str:
     """Return one offline HTML page of three charts.
 
     Takes `daily` (session, ic, rank_ic), `deciles` (session, decile, label) with 1 the lowest
-    scores, and the losses by step.
+    scores, and the losses by step. Labels look `horizon` sessions ahead and overlap, so each
+    session counts for one part in `horizon`: a book that renews that part of itself every session.
     """
     from plotly.subplots import make_subplots
 
     titles = (
         f"Rank IC, mean of {SMOOTH} sessions, and its running sum",
-        "Sum of labels by decile of the score (labels of neighbouring sessions overlap)",
+        "Cumulative return by decile of the score, before costs",
         "Loss by step",
     )
     figure = make_subplots(rows=3, cols=1, subplot_titles=titles, vertical_spacing=0.09)
     _ic(figure, daily)
-    _deciles(figure, deciles)
+    _deciles(figure, deciles, horizon)
     _losses(figure, curves)
     figure.update_layout(title=title, height=1150, template="plotly_white", hovermode="x")
     page: str = figure.to_html(include_plotlyjs=True, full_html=True, div_id="fit")
@@ -49,10 +55,10 @@ def _ic(figure: "Figure", daily: pl.DataFrame) -> None:
     figure.add_hline(y=0, line_width=1, row=1, col=1)
 
 
-def _deciles(figure: "Figure", deciles: pl.DataFrame) -> None:
+def _deciles(figure: "Figure", deciles: pl.DataFrame, horizon: int) -> None:
     for (decile,), rows in sorted(deciles.partition_by("decile", as_dict=True).items()):
         rows = rows.sort("session")
-        summed = rows["label"].fill_null(0.0).cum_sum().to_list()
+        summed = (rows["label"].fill_null(0.0) / horizon).cum_sum().to_list()
         figure.add_scatter(
             x=rows["session"].to_list(), y=summed, name=f"decile {decile}", row=2, col=1
         )

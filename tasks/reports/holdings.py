@@ -30,6 +30,8 @@ def holdings(targets: pl.DataFrame, currency: str, drawing: str) -> str:
         "risk it adds. Its share of the risk is that of the book\u2019s variance: beside the "
         "weight it shows who stirs the book and who calms it."
     )
+    if held.is_empty():
+        return section("What to hold, and why", paragraph("Cash alone."), _sold_out(gone))
     return section(
         "What to hold, and why",
         paragraph(words, "soft"),

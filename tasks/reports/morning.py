@@ -128,14 +128,15 @@ def _lede(page: Morning) -> str:
     summary, currency = page.summary, page.currency
     held = int((page.targets["weight"] != 0).sum())
     if page.orders.is_empty():
-        words = [f"Keep the {counted(held, 'name')} held; nothing trades."]
+        what = f"Keep the {counted(held, 'name')} held" if held else "Hold cash alone"
+        words = [f"{what}; nothing trades."]
     else:
         dealt = money(float(page.orders["notional"].sum()), currency)
         words = [
             f"Hold {counted(held, 'name')}. {counted(page.orders.height, 'order')} worth {dealt} "
             f"bring the book there, at an expected cost of {money(summary.get('cost'), currency)}."
         ]
-    if known(page.tail.get("var_95")):
+    if known(page.tail.get("var_95")) and held:
         lost = page.tail["var_95"]
         words.append(
             f"On one day in twenty the book should lose more than {percent(lost, 2)} "

@@ -1,7 +1,7 @@
 """The desk where deliveries are judged one after another, each with what was known before it."""
 
 import json
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from datetime import date
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from tasks.market.identity import identify
 from tasks.market.sources.protocol import Delivery
 
 Stamp = Callable[[pl.DataFrame, str | None], pl.DataFrame]
+USUAL_NIGHTS = 20  # how many nights say what a usual delivery holds
 NAMED = ("name", "sector", "asset_class")
 
 
@@ -39,9 +40,8 @@ class Desk:
         days: The source's calendar.
         bars: `BARS` of earlier deliveries, recent ones at least.
         listings: `LISTINGS` of earlier deliveries, all of them.
-        known_on: Vendor night -> the session it was said to serve when first judged.
-        sealed: Sessions that a release has read; what comes later for them counts from the next.
-
+        sealed: The newest session that a release has read, if any: what comes later for it or for
+            an earlier one counts as known from the session after.
     """
 
     def __init__(
@@ -52,20 +52,19 @@ class Desk:
         *,
         bars: pl.DataFrame,
         listings: pl.DataFrame,
-        known_on: dict[date, date],
-        sealed: Set[date] = frozenset(),
+        sealed: date | None = None,
     ) -> None:
         self.source, self.settings, self.days = source, settings, days
-        self.known_on, self.sealed = known_on, sealed
+        self.sealed = sealed
         self.listed = listings.sort("known_on", "delivery", "instrument")
         self.closes = _newest_closes(bars)
-        self.own_rows = _own_rows(bars)
+        self.own_rows = _own_rows(bars)  # of the last nights, newest last
 
     def judge(self, delivery: Delivery) -> Judged:
         """Judge one delivery, and remember its clean rows for the next."""
         session = self.days.on_or_before(delivery.night)
         verdict, actions = self._verdict(delivery, session)
-        known_on = self._known_on(delivery.night, session)
+        known_on = self.known_from(delivery.night)
         known = self.listed.filter(pl.col("instrument") != "")
         bars, new = identify(verdict.clean, known, source=self.source)
         stamp = self._stamp(delivery, known_on)
@@ -80,16 +79,17 @@ class Desk:
         self.listed = pl.concat([self.listed, judged.listings])
         if not bars.is_empty():
             self.closes = _newest_closes(pl.concat([self.closes, bars.select(self.closes.columns)]))
-            self.own_rows = bars.filter(pl.col("session") == bars["session"].max()).height
+            self.own_rows = [*self.own_rows, *_own_rows(judged.bars)][-USUAL_NIGHTS:]
         return judged
 
     def refuse(self, night: date, why: str) -> Judged:
         """Block a night whose payload cannot be taken apart."""
-        known_on = self._known_on(night, self.days.on_or_before(night))
+        known_on = self.known_from(night)
         row = {
             "source": self.source,
             "delivery": night,
             "known_on": known_on,
+            "vintage": "observed",
             "verdict": "block",
             "reasons": f"unreadable payload: {why}",
             "rows": 0,
@@ -113,23 +113,29 @@ class Desk:
         actions = delivery.actions
         if inferred:
             actions = infer_actions(delivery.bars, eve, session=session)
-        known = Eve(self.closes, self.own_rows)
+        usual = sorted(self.own_rows)[len(self.own_rows) // 2] if self.own_rows else None
+        known = Eve(self.closes, usual)
         verdict = judge(delivery, actions, known, self.settings, self.days)
         if inferred and verdict.verdict != "block":
             again = restated_rows(delivery.bars, eve, verdict.actions, session=session)
             verdict = _without_restated(verdict, again)
         return verdict, verdict.actions
 
-    def _known_on(self, night: date, session: date) -> date:
-        if night in self.known_on:
-            return self.known_on[night]
-        return self.days.next(session) if session in self.sealed else session
+    def known_from(self, night: date) -> date:
+        """Return the session from which on the delivery of `night` counts as known."""
+        session = self.days.on_or_before(night)
+        if self.sealed is None or session > self.sealed:
+            return session
+        return self.days.next(self.sealed)
 
     def _stamp(self, delivery: Delivery, known_on: date) -> Stamp:
         """Return a function that adds source, delivery and when each row counts as known."""
 
         def stamp(frame: pl.DataFrame, own: str | None) -> pl.DataFrame:
-            known = pl.col(own) if own and delivery.vintage == "assumed" else pl.lit(known_on)
+            known = pl.lit(known_on)
+            if own and delivery.vintage == "assumed":  # on its own session, unless that is sealed
+                floor = date.min if self.sealed is None else self.days.next(self.sealed)
+                known = pl.max_horizontal(pl.col(own), pl.lit(floor))
             columns = {"source": pl.lit(self.source), "delivery": pl.lit(delivery.night)}
             if "known_on" not in frame.columns:
                 columns["known_on"] = known
@@ -204,6 +210,7 @@ class Desk:
             "source": self.source,
             "delivery": delivery.night,
             "known_on": known_on,
+            "vintage": delivery.vintage,
             "verdict": verdict.verdict,
             "reasons": "; ".join(verdict.reasons),
             "rows": delivery.bars.height,
@@ -220,11 +227,13 @@ def _newest_closes(bars: pl.DataFrame) -> pl.DataFrame:
     return newest.unique("symbol", keep="last", maintain_order=True).sort("symbol")
 
 
-def _own_rows(bars: pl.DataFrame) -> int | None:
-    if bars.is_empty():
-        return None
-    newest = bars.filter(pl.col("delivery") == bars["delivery"].max())
-    return newest.filter(pl.col("session") == newest["session"].max()).height
+def _own_rows(bars: pl.DataFrame) -> list[int]:
+    """Return how many rows of its own session each delivery brought, oldest first.
+
+    What comes on a holiday has no session of its own, and does not count.
+    """
+    own = bars.filter(pl.col("session") == pl.col("delivery"))
+    return own.group_by("delivery").len().sort("delivery")["len"].to_list()[-USUAL_NIGHTS:]
 
 
 def _without_restated(verdict: Judgement, restated: pl.DataFrame) -> Judgement:

@@ -34,6 +34,8 @@ def backtest(
     end = resolve_session(mandate.source, last, scheduled_start()).session
     days = calendar(mandate.calendar)
     start = days.on_or_after(first) if first else days.offset(end, -A_YEAR)
+    if start >= end:
+        return final_state([Outcome(name, "failed", f"{start} does not lie before {end}", end)])
     failed = ingested(mandate.source, end) or forecasted(mandate.contest, end)
     if failed:
         return final_state([failed._replace(what=name)])

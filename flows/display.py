@@ -10,8 +10,7 @@ from rich.text import Text
 
 from flows.environment import recorded_server
 from flows.outcomes import Outcome
-from tasks.rebalance import newest
-from tasks.report import page_of
+from tasks.rebalance import newest, page_of
 from tasks.settings import data_folder
 from tasks.why import Reasons, reasons
 

@@ -25,7 +25,8 @@ def ingest(source: SourceName = USUAL_SOURCE, as_of: date | None = None) -> Stat
 
     """
     moment = resolve_session(str(source), as_of, scheduled_start())
-    night: date = as_of or moment.session
-    failed = ingested(str(source), night)
-    done = Outcome(str(source), "skipped" if moment.skip else "judged", moment.skip, night)
+    failed = ingested(str(source), moment.night)
+    if moment.skip and failed and failed.status == "missing":
+        failed = None  # a holiday owes nobody a delivery
+    done = Outcome(str(source), "skipped" if moment.skip else "judged", moment.skip, moment.night)
     return final_state([failed or done])

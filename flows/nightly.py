@@ -19,8 +19,8 @@ from flows.forms import (
     scheduled_start,
 )
 from flows.outcomes import Outcome, final_state
-from flows.steps import closed, forecasted, ingested, rebalanced
-from tasks.rebalance import newest, verified
+from flows.steps import closed, forecasted, ingested, rebalanced, tried
+from tasks.rebalance import check_release, newest
 from tasks.settings import load_book, resolve_session
 
 Books = Annotated[list[BookName], Field(min_length=1)]
@@ -61,25 +61,37 @@ def _night_of(
 ) -> Iterator[Outcome]:
     """Yield what became of the books that live on one source."""
     moment = resolve_session(source, as_of, started)
+    if moment.skip:
+        stop = ingested(source, moment.night)
+        odd = stop if stop and stop.status != "missing" else None
+        yield from (odd or Outcome(book, "skipped", moment.skip) for book in books)
+        return
     if as_of is None:
-        done = {book: released for book in books if (released := newest(book))}
-        for book in [book for book in books if book in done]:
-            if done[book].session >= moment.session:
-                verified(book)
-                yield Outcome(book, "nothing new", "", done[book].session, done[book].content_hash)
-                books = [other for other in books if other != book]
+        done = {book: outcome for book in books if (outcome := _done(book, moment.session))}
+        yield from done.values()
+        books = [book for book in books if book not in done]
     if not books:
         return
-    stop = ingested(source, as_of or moment.session)
-    contests = {} if stop or moment.skip else _forecasts(books, moment.session)
+    stop = ingested(source, moment.session)
+    contests = {} if stop else _forecasts(books, moment.session)
     for book in books:
         failed = stop or contests.get(load_book(book).contest)
         if failed:
             yield closed(failed._replace(what=book, session=moment.session))
-        elif moment.skip:
-            yield Outcome(book, "skipped", moment.skip)
         else:
             yield rebalanced(book, moment.session, force_reason)
+
+
+def _done(book: str, session: date) -> Outcome | None:
+    """Return the outcome of a book that has nothing left to do for `session`, or cannot go on."""
+    released = newest(book)
+    if released is None or released.session < session:
+        return None
+    complete, failed = tried(book, session, check_release, book, released.session)
+    if failed:
+        return failed
+    told = Outcome(book, "nothing new", "", released.session, released.content_hash)
+    return told if complete else None
 
 
 def _forecasts(books: list[str], session: date) -> dict[str, Outcome | None]:

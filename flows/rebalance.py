@@ -16,7 +16,7 @@ from flows.forms import (
     scheduled_start,
 )
 from flows.outcomes import Outcome, final_state
-from flows.steps import forecasted, rebalanced
+from flows.steps import closed, forecasted, judged, rebalanced
 from tasks.rebalance import newest
 from tasks.settings import load_book, resolve_session
 
@@ -41,7 +41,8 @@ def rebalance(
     standing = newest(name)
     if as_of is None and standing and standing.session > moment.session:
         return final_state([Outcome(name, "skipped", f"stale: {standing.session} is released")])
-    failed = forecasted(mandate.contest, moment.session, train=False)
+    failed = judged(mandate.source, moment.session)
+    failed = failed or forecasted(mandate.contest, moment.session, train=False)
     if failed:
-        return final_state([failed._replace(what=name)])
+        return final_state([closed(failed._replace(what=name, session=moment.session))])
     return final_state([rebalanced(name, moment.session, force_reason)])

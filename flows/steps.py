@@ -32,9 +32,19 @@ def ingested(source: str, night: date) -> Outcome | None:
         verdict, failed = tried(source, night, task, source, night)
         if failed:
             return failed
-    tried(source, night, write_gate_page, source, night)
+    _, failed = tried(source, night, write_gate_page, source, night)
+    return _stop(source, night, verdict) or failed
+
+
+def judged(source: str, night: date) -> Outcome | None:
+    """Return why `night` must stop by the verdict that stands, if so; nothing is pulled."""
+    verdict, failed = tried(source, night, judge_deliveries, source, night)
+    return failed or _stop(source, night, verdict)
+
+
+def _stop(source: str, night: date, verdict: str) -> Outcome | None:
     if verdict == "missing":
-        return Outcome(source, "failed", f"no delivery serves {night}", night)
+        return Outcome(source, "missing", f"no delivery of {night}", night)
     if verdict.startswith("block"):
         return Outcome(source, "blocked", verdict.partition(": ")[2], night)
     return None

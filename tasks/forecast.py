@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 RECORDS = {
     "session": pl.Date,
     "known_on": pl.Date,
+    "horizon": pl.Int64,
     "ic": pl.Float64,
     "rank_ic": pl.Float64,
     "names": pl.Int64,
@@ -97,6 +98,7 @@ def _score_missing(
     days = calendar(load_source(rules.source).calendar)
     first = days.offset(reigns[0].sessions[0], 1 - max(model.look_back for model in models))
     panel, _ = panel_of(contest, days.sessions(first, as_of), as_of)
+    _drop_records(lake, contest, reigns[0].sessions[0])
     for model, reign in steps(list(zip(models, reigns, strict=True)), f"scoring {contest}"):
         scores = score_rows(model, panel, reign.sessions).with_columns(
             recipe=pl.lit(reign.title["recipe"]),
@@ -106,6 +108,14 @@ def _score_missing(
         over: Where = {"session": Span(reign.sessions[0], reign.sessions[-1])}
         lake.replace(f"forecasts/{contest}", frames.shaped(scores, frames.FORECASTS), over=over)
     return sum(len(reign.sessions) for reign in reigns)
+
+
+def _drop_records(lake: Lake, contest: str, since: date) -> None:
+    """Forget what was measured of scores from `since` on: they are about to be replaced."""
+    over: Where = {"session": Span(since, date.max)}
+    stale = lake.read(f"records/{contest}", where=over)
+    if not stale.is_empty():
+        lake.replace(f"records/{contest}", stale.clear(), over=over)
 
 
 def champion_model(contest: str, title: dict[str, Any]) -> "Model":
@@ -144,6 +154,9 @@ def _measure_missing(lake: Lake, contest: str, rules: "Contest", as_of: date) ->
     scores = lake.read(f"forecasts/{contest}")
     if scores.is_empty():
         return 0
+    kept = lake.read(table)
+    if not kept.is_empty() and (kept["horizon"] != rules.horizon).any():
+        _drop_records(lake, contest, date.min)
     reach = rules.horizon + 1
     last_known = days.offset(as_of, -reach)
     done = lake.read(table, columns=["session"])["session"].sort().to_list()
@@ -167,7 +180,7 @@ def _measure_missing(lake: Lake, contest: str, rules: "Contest", as_of: date) ->
 
 def _record(
     scores: pl.DataFrame, view: View, rules: "Contest", source: SourceBase
-) -> tuple[date, date, float, float, int]:
+) -> tuple[date, date, int, float, float, int]:
     """Return the IC and rank IC of one session, its label known at `view.as_of` and not before."""
     from tasks.features.labels import labels
     from tasks.statistics.ic import ic_series, rank_ic_series
@@ -181,7 +194,7 @@ def _record(
     pair = score_N[None, both], label_N[None, both]
     ic = float(ic_series(*pair, min_names=rules.min_names)[0])
     rank_ic = float(rank_ic_series(*pair, min_names=rules.min_names)[0])
-    return scores["session"][0], view.as_of, ic, rank_ic, both.size
+    return scores["session"][0], view.as_of, rules.horizon, ic, rank_ic, both.size
 
 
 def record_known(lake: Lake, contest: str, as_of: date) -> pl.DataFrame:

@@ -6,12 +6,19 @@ import polars as pl
 from prefect import task
 
 from tasks.market import frames
+from tasks.rebalance import release_at
 from tasks.settings import book_hash, code_hash, open_lake
 
 
 @task(task_run_name="close-{book}-{session}")
 def close_night(book: str, session: date, status: str, reason: str, content_hash: str) -> str:
-    """Write how the night of `book` ended; a later run of the same session replaces it."""
+    """Write how the night of `book` ended; a later run of the same session replaces it.
+
+    A release that stands is not talked away: a rerun of its session that failed changes nothing.
+    """
+    released = release_at(book, session)
+    if released and content_hash != released.content_hash:
+        return released.content_hash
     stage = f"book/{book}"
     row = {
         "session": session,

@@ -7,6 +7,7 @@ again alone, from the Prefect UI or a shell, and writes the same rows.
 import json
 import math
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -17,13 +18,15 @@ from tasks.execution.release import (
     Conflict,
     Released,
     current,
+    history,
     latest_revision,
     release,
     verify_book,
 )
 from tasks.execution.writers import WRITERS
+from tasks.ingest import serving
 from tasks.market import frames
-from tasks.market.lake import Lake, Span, seen_hash
+from tasks.market.lake import Lake, Span, Where, seen_hash
 from tasks.market.windows import day_frame
 from tasks.portfolio.decide import Holdings, decide
 from tasks.risk.covariance import risk_frame, risk_of
@@ -42,13 +45,17 @@ from tasks.vantage import Vantage
 
 @task(task_run_name="settle-{book}-{as_of}")
 def settle_book(book: str, as_of: date) -> str:
-    """Move the book's account to the close of `as_of`, session by session."""
+    """Move the book's account to the close of `as_of`, session by session.
+
+    Orders are those of the release that stands for a session, whatever became of the run that
+    released them: a night that broke off after its release, or is run again, loses none.
+    """
     lake, mandate = open_lake(), load_book(book)
     source = load_source(mandate.source)
+    _refuse_to_rewrite(book, as_of)
     account = _account_before(lake, book, as_of)
-    settlement = None
     if account is None:
-        account = open_account(mandate.capital, as_of)
+        rows = [ledger_frame(_with_orders(open_account(mandate.capital, as_of), book))]
     else:
         vantage = Vantage(lake, book, account.session, as_of)
         rows = []
@@ -61,22 +68,43 @@ def settle_book(book: str, as_of: date) -> str:
                 trades_at=source.trades_at,
                 delisting_sessions=mandate.delisting_sessions,
             )
+            account = _with_orders(account, book)
             rows.append(ledger_frame(account, settlement))
-        lake.replace(f"ledger/{book}", pl.concat(rows), over=_sessions(rows))
-        return f"ledger/{book}: {account.session}"
-    lake.replace(f"ledger/{book}", ledger_frame(account), over={"session": [as_of]})
-    return f"ledger/{book}: opened {as_of}"
+    span = Span(rows[0]["session"][0], rows[-1]["session"][0])
+    lake.replace(f"ledger/{book}", pl.concat(rows), over={"session": span})
+    return f"ledger/{book}: {as_of}"
 
 
-def _sessions(rows: list[pl.DataFrame]) -> dict[str, Span]:
-    return {"session": Span(rows[0]["session"][0], rows[-1]["session"][0])}
+def _refuse_to_rewrite(book: str, as_of: date) -> None:
+    """Refuse to trade on a session that was passed over: later accounts rest on its silence."""
+    newest = current(data_folder(), book)
+    if newest and newest.session > as_of and release_at(book, as_of) is None:
+        raise ValueError(
+            f"{book} has a release of {newest.session} but none of {as_of}: a target for an "
+            "earlier session cannot be traded any more. Use `afterclose backtest` to see it."
+        )
 
 
 def _account_before(lake: Lake, book: str, as_of: date) -> Account | None:
     ledger = lake.read(f"ledger/{book}").filter(pl.col("session") < as_of)
     if ledger.is_empty():
         return None
-    return account_of(ledger.filter(pl.col("session") == ledger["session"].max()))
+    last = ledger.filter(pl.col("session") == ledger["session"].max())
+    return _with_orders(account_of(last), book)
+
+
+def _with_orders(account: Account, book: str) -> Account:
+    """Return the account with the orders of the release of its session, where one stands."""
+    released = release_at(book, account.session)
+    if released is None:
+        return account
+    return place(account, pl.read_parquet(released.path / "orders.parquet"))
+
+
+def release_at(book: str, session: date) -> Released | None:
+    """Return the highest release of exactly `session`, or None."""
+    found = [one for one in history(data_folder(), book) if one.session == session]
+    return found[-1] if found else None
 
 
 def account_at(lake: Lake, book: str, as_of: date) -> Account:
@@ -209,11 +237,10 @@ def _release(lake: Lake, book: str, as_of: date, force_reason: str | None) -> Re
 
 
 def _keep_pending(lake: Lake, book: str, as_of: date) -> None:
-    """Place the draft's orders in the account's rows, its fills of the day kept."""
-    account = place(account_at(lake, book, as_of), draft(lake, book, as_of)[1])
+    """Mirror the released orders in the account's rows, its fills of the day kept."""
     rows = lake.read(f"ledger/{book}", where={"session": [as_of]})
     kept = rows.select("instrument", "traded", "fill_price", "cost")
-    fresh = ledger_frame(account).drop("traded", "fill_price", "cost")
+    fresh = ledger_frame(_with_orders(account_of(rows), book)).drop("traded", "fill_price", "cost")
     joined = fresh.join(kept, on="instrument", how="full", coalesce=True).with_columns(
         pl.col("session").fill_null(as_of),
         pl.col("shares", "value", "pending", "traded", "cost").fill_null(0.0),
@@ -225,15 +252,14 @@ def _keep_pending(lake: Lake, book: str, as_of: date) -> None:
 def _manifest(lake: Lake, book: str, as_of: date, told: dict[str, Any]) -> dict[str, Any]:
     mandate = load_book(book)
     title = _title(lake, mandate.contest, as_of)
-    verdicts = lake.read("verdicts", where={"source": [mandate.source]})
+    verdict = serving(lake, mandate.source, as_of) or {}
     seen = {
         table: seen_hash(lake.known(table, as_of=as_of, source=mandate.source, prints="all"))
         for table in ("bars", "actions", "listings")
     }
-    own = verdicts.filter(pl.col("known_on") == as_of).sort("delivery")
     return {
         "as_of": as_of,
-        "verdicts": own.select("delivery", "verdict", "reasons").rows(named=True),
+        "verdict": {name: verdict.get(name) for name in ("delivery", "verdict", "reasons")},
         "contest": mandate.contest,
         "champion": title,
         "information_coefficient": told["ic"],
@@ -267,6 +293,20 @@ def newest(book: str) -> Released | None:
     return current(data_folder(), book)
 
 
-def verified(book: str) -> None:
-    """Hold every release of the book against its hashes; raises `Tampered` where one differs."""
+@task(task_run_name="check-{book}-{session}")
+def check_release(book: str, session: date) -> bool:
+    """Return whether nothing is left to do for a release: it is whole, noted, and has its page.
+
+    Raises `Tampered` where any release of the book is not what its manifest says.
+    """
     verify_book(data_folder(), book)
+    released = release_at(book, session)
+    where: Where = {"session": [session], "stage": [f"book/{book}"]}
+    noted = open_lake().read("nights", where=where)["written"].to_list()
+    whole = released is not None and noted == [released.content_hash]
+    return whole and page_of(book, session).exists()
+
+
+def page_of(book: str, session: date) -> Path:
+    """Return where the morning page of a release stands."""
+    return data_folder() / "reports" / book / f"{session}.html"

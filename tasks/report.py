@@ -14,10 +14,12 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
-from tasks.execution.release import current, manifest_of
+from tasks.execution.release import manifest_of
 from tasks.execution.standing import Released
+from tasks.ingest import serving
 from tasks.market.lake import Lake
 from tasks.market.windows import recent_returns
+from tasks.rebalance import page_of, release_at
 from tasks.reports.morning import Morning, morning_page
 from tasks.reports.verdict import verdict_page
 from tasks.risk.tail import coverage, portfolio_tail
@@ -29,16 +31,11 @@ SHOWN_VERDICTS = 60  # newest deliveries on the gate's page
 TABLE_ROWS = 50  # of the targets in the Prefect UI
 
 
-def page_of(book: str, session: date) -> Path:
-    """Return where the morning page of a release stands."""
-    return data_folder() / "reports" / book / f"{session}.html"
-
-
 @task(task_run_name="report-{book}-{as_of}")
 def write_report(book: str, as_of: date) -> str:
     """Write the morning page of the book's release of `as_of`, and the artifacts of the run."""
-    released = current(data_folder(), book)
-    if released is None or released.session < as_of:
+    released = release_at(book, as_of)
+    if released is None:
         raise LookupError(f"Book {book!r} has no release of {as_of} to report on.")
     lake = open_lake()
     vantage = Vantage(lake, book, as_of, as_of)
@@ -86,7 +83,7 @@ def _morning(lake: Lake, vantage: Vantage, released: Released, as_of: date) -> M
         content_hash=released.content_hash,
         revision=released.revision,
         warn=mandate.warn,
-        verdict=_verdict(lake, mandate.source, as_of),
+        verdict=serving(lake, mandate.source, as_of) or {},
         summary=manifest["summary"],
         targets=targets,
         orders=pl.read_parquet(released.path / "orders.parquet"),
@@ -125,14 +122,6 @@ def _risk(
         session=pl.Series([days[place] for place in held.sessions["index"]], dtype=pl.Date)
     ).select("session", "loss", "exceeded", var_95="var")
     return tail._asdict(), (frame, held.kupiec if held.judged else None)
-
-
-def _verdict(lake: Lake, source: str, as_of: date) -> dict[str, Any]:
-    rows = lake.read("verdicts", where={"source": [source]}).sort("delivery")
-    serving = rows.filter(pl.col("known_on") == as_of)
-    if serving.is_empty():
-        serving = rows.filter(pl.col("delivery") >= as_of)
-    return serving.row(-1, named=True)
 
 
 def _record(

@@ -149,25 +149,30 @@ class Moment(NamedTuple):
     """What a run is about: its session, or why there is none."""
 
     session: date
-    skip: str  # empty, or the reason this run has nothing to do
+    skip: str  # empty, or the reason this run has nothing to release
+    night: date  # the vendor night up to which deliveries are looked at
 
 
 def resolve_session(source: str, as_of: date | None, started: datetime | None) -> Moment:
     """Return the one session a run is about.
 
     An empty `as_of` is the earlier of the last session closed at the scheduled start and the
-    source's end. A day without trading is a reason to skip.
+    source's end. A holiday is a reason to skip; what the vendor sends that night is judged.
     """
     settings = load_source(source)
     days = calendar(settings.calendar)
     if as_of is not None:
         if not days.is_session(as_of):
-            return Moment(days.on_or_before(as_of), "holiday")
-        return Moment(as_of, "")
-    session = days.last_closed(started or datetime.now(UTC))
-    if settings.ends and settings.ends < session:
-        session = days.on_or_before(settings.ends)
-    return Moment(session, "")
+            return Moment(days.on_or_before(as_of), "holiday", as_of)
+        return Moment(as_of, "", as_of)
+    now = started or datetime.now(UTC)
+    session, today = days.last_closed(now), now.astimezone(days.zone).date()
+    if settings.ends and settings.ends < today:
+        session = min(session, days.on_or_before(settings.ends))
+        return Moment(session, "", session)
+    if days.is_holiday(today):
+        return Moment(session, "holiday", today)
+    return Moment(session, "", session)
 
 
 def digest(*parts: bytes) -> str:

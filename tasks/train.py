@@ -15,7 +15,7 @@ from prefect import get_run_logger, task
 from tasks.forecast import champion_model, score_rows
 from tasks.market import frames
 from tasks.market.history import Array
-from tasks.market.lake import Lake, content_hash
+from tasks.market.lake import Lake, Span, Where, content_hash
 from tasks.panels import panel_of
 from tasks.progress import steps
 from tasks.settings import (
@@ -68,12 +68,13 @@ def train_contest(contest: str, as_of: date) -> str:
         )
     due = _due(contest, rules, schedule)
     if not due:
+        _crown(open_lake(), contest, rules, schedule, as_of)
         return f"{contest}: nothing due since {schedule[-1]}"
     sessions = _sessions_needed(rules, due, schedule, as_of)
     panel, labels = panel_of(contest, sessions, as_of, fits={*(d.fitted_on for d in due), as_of})
     for one in steps(due, f"training {contest}"):
         _fit(contest, rules, one, panel, labels[one.fitted_on])
-    _crown(open_lake(), contest, rules, schedule)
+    _crown(open_lake(), contest, rules, schedule, as_of)
     for recipe in rules.candidates:
         if any(one.recipe.name == recipe.name for one in due):
             _compare(contest, rules, recipe, schedule, panel, labels[as_of], as_of)
@@ -132,7 +133,9 @@ def _fit(contest: str, rules: "Contest", one: Due, panel: "Panel", label_TN: Arr
     open_shelf().save(contest, fit, inputs=one.inputs)
 
 
-def _crown(lake: Lake, contest: str, rules: "Contest", schedule: Sequence[date]) -> None:
+def _crown(
+    lake: Lake, contest: str, rules: "Contest", schedule: Sequence[date], as_of: date
+) -> None:
     """Write the champion of every scheduled session: the first candidate, refitted."""
     recipe, shelf = rules.candidates[0].name, open_shelf()
     rows = [
@@ -147,7 +150,10 @@ def _crown(lake: Lake, contest: str, rules: "Contest", schedule: Sequence[date])
         for number, fitted_on in enumerate(schedule)
     ]
     frame = pl.DataFrame(rows, schema=frames.CHAMPIONS)
-    lake.replace("champions", frame, over={"contest": [contest], "from_session": list(schedule)})
+    over: Where = {"contest": [contest], "from_session": Span(date.min, as_of)}
+    stands = lake.read("champions", where=over)
+    if not stands.equals(frame.sort("contest", "from_session")):
+        lake.replace("champions", frame, over=over)
 
 
 def _compare(

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tasks.execution.release import current, history, manifest_of
+from tasks.execution.release import current, manifest_of
 from tasks.execution.standing import Released, verify
 from tasks.forecast import record_known
+from tasks.rebalance import release_at
 from tasks.settings import data_folder, load_book, open_lake
 
 
@@ -56,10 +57,10 @@ def _release_of(book: str, as_of: date | None) -> Released:
         raise LookupError(f"Book {book!r} has no release yet: run `afterclose night {book}`.")
     if as_of is None:
         return newest
-    found = [one for one in history(data_folder(), book) if one.session == as_of]
-    if not found:
+    found = release_at(book, as_of)
+    if found is None:
         raise LookupError(f"Book {book!r} has no release of {as_of}; the newest: {newest.session}.")
-    return found[-1]
+    return found
 
 
 def _row(frame: pl.DataFrame, names: list[str]) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """The sessions of an exchange: which days trade, and when each closes."""
 
 from bisect import bisect_left, bisect_right
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ class _Days(NamedTuple):
     last: date
     sessions: list[date]
     closes: list[datetime]  # UTC, one a session
+    zone: tzinfo
 
 
 class Calendar:
@@ -27,6 +28,11 @@ class Calendar:
         self.name = name
         self._days = _load(name)
         self._known = frozenset(self._days.sessions)
+
+    @property
+    def zone(self) -> tzinfo:
+        """The exchange's time zone."""
+        return self._days.zone
 
     def sessions(self, first: date, last: date) -> list[date]:
         """Return the sessions from `first` to `last`, both included."""
@@ -112,4 +118,4 @@ def _load(name: str) -> _Days:
         calendar = get_calendar(name, start=first.isoformat(), end=last.isoformat())
     sessions = [stamp.date() for stamp in calendar.sessions]
     closes = [stamp.to_pydatetime() for stamp in calendar.schedule["close"]]
-    return _Days(first, last, sessions, closes)
+    return _Days(first, last, sessions, closes, calendar.tz)

@@ -96,6 +96,7 @@ VERDICTS = {
     "source": TEXT,
     "delivery": DAY,
     "known_on": DAY,
+    "vintage": TEXT,
     "verdict": TEXT,  # pass, warn, block, skip
     "reasons": TEXT,  # one line, "; " between reasons
     "rows": WHOLE,

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tasks.execution.release import current
+from tasks.market.lake import Lake
 from tests.house import CONTEST, LAST, House
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -68,6 +69,10 @@ def files_of(house: House, book: str = "tiny") -> dict[str, bytes]:
     released = current(house.data, book)
     assert released is not None
     return {p.name: p.read_bytes() for p in released.path.iterdir() if p.name != "run.json"}
+
+
+def ledger_of(house: House) -> pl.DataFrame:
+    return Lake(str(house.data / "lake")).read("ledger/tiny")
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +139,19 @@ def test_limits_that_exclude_each_other_are_named_and_the_last_target_stands(hou
     assert current(house.data, "tight") is None
 
 
+def test_a_release_that_was_altered_is_named_and_stops_no_other_book(house):
+    altered = current(house.data, "tiny").path / "targets.csv"
+    before = altered.read_bytes()
+    altered.write_bytes(before + b" ")
+    house.write("books", "second", (house.conf / "books" / "tiny.yaml").read_text())
+    done = run(house, "night", "tiny", "second")
+    altered.write_bytes(before)
+    assert done.returncode == 1
+    assert "tiny: Failed" in done.stdout
+    assert "targets.csv" in done.stdout
+    assert "second: Released (2020-12-30)" in done.stdout
+
+
 def test_a_walk_writes_its_page(house):
     done = run(house, "backtest", "tiny", "--from", "2020-10-01", "--to", "2020-12-30")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -158,6 +176,7 @@ def test_killed_at_five_moments_the_next_run_gives_the_same_bytes(house, tmp_pat
     done = run(other, "night", "tiny")
     assert done.returncode == 0, done.stdout + done.stderr
     assert files_of(other) == wanted
+    assert ledger_of(other).equals(ledger_of(house))
     assert processes_of(other) == []
 
 

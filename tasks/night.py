@@ -5,6 +5,7 @@ from datetime import date
 import polars as pl
 from prefect import task
 
+from tasks.execution.release import manifest_of
 from tasks.market import frames
 from tasks.rebalance import release_at
 from tasks.settings import book_hash, code_hash, open_lake
@@ -25,7 +26,7 @@ def close_night(book: str, session: date, status: str, reason: str, content_hash
         "stage": stage,
         "status": status,
         "reason": reason,
-        "seen": "",
+        "seen": manifest_of(released.path)["seen"]["bars"] if released else "",
         "written": content_hash,
         "code": code_hash(),
         "config": book_hash(book),

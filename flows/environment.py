@@ -72,8 +72,12 @@ def prepare(data: Path, *, threads: int = 1) -> None:
 
 
 def base_environment(data: Path, *, threads: int) -> dict[str, str]:
-    """Return what every process of ours needs, run or server: telemetry off, state in `data`."""
-    numbers = {name: os.environ.get(name, str(threads)) for name in THREAD_VARIABLES}
+    """Return what every process of ours needs, run or server: telemetry off, state in `data`.
+
+    The number of threads is `threads` whatever the shell says: it decides bits, and the hash of
+    a run's settings holds no other number.
+    """
+    numbers = dict.fromkeys(THREAD_VARIABLES, str(threads))
     return QUIET | numbers | {"AFTERCLOSE_DATA": str(data)}
 
 

@@ -32,7 +32,14 @@ def prepare_features(contest: str, as_of: date) -> str:
         over: Where = {"source": [rules.source], "session": Span(chunk[0], chunk[-1])}
         lake.replace(table, frame, over=over)
         made += frame.height
-    get_run_logger().info("%s: %d rows for %d sessions", table, made, len(missing))
+    absent = _absent(history, rules, missing[-1])
+    get_run_logger().info(
+        "%s: %d rows for %d sessions; null for want of an input: %s",
+        table,
+        made,
+        len(missing),
+        ", ".join(absent) or "none",
+    )
     return f"{table}: {made} rows"
 
 
@@ -54,6 +61,14 @@ def _history(lake: Lake, rules: "Contest", first: date, as_of: date) -> History:
     bars = lake.known("bars", as_of=as_of, source=rules.source, since=since, prints="all")
     actions = lake.known("actions", as_of=as_of, source=rules.source, prints="all")
     return History(bars, actions, days.sessions(since, as_of), prints="first")
+
+
+def _absent(history: History, rules: "Contest", last: date) -> list[str]:
+    """Return the features that the source's newest window has no input for."""
+    from tasks.features import FEATURE_SETS
+    from tasks.features.engine import missing_inputs
+
+    return missing_inputs(history.roll(last), FEATURE_SETS[rules.features]())
 
 
 def _features(history: History, rules: "Contest", chunk: list[date]) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from tasks.portfolio.snapshot import PRICE_SESSIONS, snapshot
 from tasks.risk.factors import RiskModel, risk_model
 from tasks.settings import calendar, load_book, load_contest, load_source
 from tasks.simulation.walk import Close, Look
-from tasks.statistics.hac import Mean, hac_mean, usual_lags
+from tasks.statistics.hac import Mean, hac_mean, label_lags
 
 if TYPE_CHECKING:
     from tasks.execution.ledger import Account
@@ -83,7 +83,7 @@ class Vantage:
     def outlook(self, as_of: date, risk: RiskModel) -> Outlook:
         """Return expected returns from the champion's scores and what its record is worth."""
         known = self.record.filter(pl.col("known_on") <= as_of).sort("session")
-        lags = max(2 * self.rules.horizon, usual_lags(known.height, horizon=self.rules.horizon))
+        lags = label_lags(known.height, horizon=self.rules.horizon)
         mean = hac_mean(known["ic"].to_numpy(), lags=lags)
         shrunk = shrunk_ic(mean.value, mean.error)
         scores = self.scores.get((as_of,))

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.statistics.hac import hac_mean, usual_lags
+from tasks.statistics.hac import hac_mean, label_lags
 from tasks.statistics.ic import ic_series, quantile_returns, rank_ic_series
 
 Array = NDArray[np.float64]
@@ -80,12 +80,8 @@ def _dense(pairs: pl.DataFrame, sessions: list[date]) -> tuple[Array, Array, NDA
 
 
 def _metrics(ic_T: Array, rank_T: Array, decile_TQ: Array, *, horizon: int) -> dict[str, float]:
-    """Return the means, errors and ratios; NaN where nothing could be measured.
-
-    Errors use Bartlett lags of twice the horizon or more: at the horizon itself the fading
-    weights would leave out a good part of the overlap.
-    """
-    lags = max(2 * horizon, usual_lags(ic_T.size, horizon=horizon))
+    """Return the means, errors and ratios; NaN where nothing could be measured."""
+    lags = label_lags(ic_T.size, horizon=horizon)
     means = {
         "ic": hac_mean(ic_T, lags=lags),
         "rank_ic": hac_mean(rank_T, lags=lags),

@@ -59,6 +59,16 @@ def hac_covariance(values_TK: Array, *, lags: int) -> Array:
     return long_run_KK
 
 
+def label_lags(count: int, *, horizon: int) -> int:
+    """Return lags for `count` neighbouring values that stand on labels over `horizon` sessions.
+
+    Twice the horizon or more: at the horizon itself the fading Bartlett weights would leave out
+    a good part of the overlap. A long series takes the rule of thumb 4 (count / 100)^(2/9) of
+    Newey & West (Review of Economic Studies 61, 1994) where that is more.
+    """
+    return max(2 * horizon, int(4 * (max(count, 1) / 100) ** (2 / 9)))
+
+
 def usual_lags(count: int, *, horizon: int = 1) -> int:
     """Return lags for `count` values of labels over `horizon` sessions.
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.statistics.hac import hac_covariance, hac_mean, usual_lags
+from tasks.statistics.hac import hac_covariance, hac_mean, label_lags
 
 NAN = float("nan")
 
@@ -64,7 +64,7 @@ def test_refuses_lags_below_zero():
 
 
 def test_covers_a_mean_of_overlapping_values_where_the_plain_error_does_not():
-    means = [hac_mean(moving(seed), lags=usual_lags(400, horizon=5)) for seed in range(300)]
+    means = [hac_mean(moving(seed), lags=label_lags(400, horizon=5)) for seed in range(300)]
     plain = [hac_mean(moving(seed), lags=0) for seed in range(300)]
     assert np.mean([abs(mean.t) < 1.96 for mean in means]) > 0.89
     assert np.mean([abs(mean.t) < 1.96 for mean in plain]) < 0.75
@@ -78,7 +78,8 @@ def test_covariance_of_columns_holds_their_own_on_the_diagonal():
     assert np.sqrt(covariance_KK[1, 1] / 400) == pytest.approx(alone)
 
 
-def test_usual_lags_reach_past_the_overlap():
-    assert usual_lags(100) == 4
-    assert usual_lags(250, horizon=5) == 6
-    assert usual_lags(250, horizon=20) == 29
+def test_label_lags_reach_past_the_overlap_and_grow_with_long_series():
+    assert label_lags(250, horizon=5) == 10
+    assert label_lags(250, horizon=20) == 40
+    assert label_lags(0, horizon=1) == 2
+    assert label_lags(8000, horizon=1) == 10

@@ -130,12 +130,6 @@ class Shelf:
         whole = file.exists() and sha256(file.read_bytes()).hexdigest() == card["sha256"]
         return bool(whole and card.get("inputs") == inputs)
 
-    def newest(self, contest: str, recipe: str, *, as_of: date) -> date | None:
-        """Return the last session up to `as_of` that the recipe was fitted on; None without one."""
-        mine = pl.col("recipe") == recipe
-        fits = self.listing(contest).filter(mine, pl.col("fitted_on") <= as_of)
-        return fits["fitted_on"].to_list()[-1] if fits.height else None
-
     def listing(self, contest: str | None = None) -> pl.DataFrame:
         """Return (contest, recipe, fitted_on, weights_hash, sha256) of all whole fits, sorted."""
         pattern = f"{_checked(contest) if contest else '*'}/*/*/{CARD}"

@@ -55,10 +55,9 @@ def backtest_page(
     equal weights.
     """
     own = walks[book]
-    falls = {name: _falls(walk) for name, walk in walks.items()}
     drawings: dict[str, Figure] = {
         "growth": growth_chart(walks),
-        "drawdown": drawdown_chart(falls),
+        "drawdown": drawdown_chart(walks),
         "costs": cost_chart(walks),
     }
     body = "".join(
@@ -150,12 +149,15 @@ def _table(figures: pl.DataFrame) -> str:
 
 
 def _caveats(figures: pl.DataFrame) -> str:
-    count = int(figures["sessions"][0])
+    count, trials = int(figures["sessions"][0]), int(figures["trials"][0])
     return paragraph(
         f"From {counted(count, 'daily return')}. Errors of return and volatility are resampled in "
         "blocks; those of Sharpe ratios allow for autocorrelation. Cash earns nothing. "
         "\u201cBeyond luck\u201d is the deflated Sharpe ratio: the probability that the true one "
-        "exceeds what the best of all trials would show without skill. Fills pay commission and "
+        "exceeds what the best of all trials would show without skill. Counted as trials are "
+        f"the {counted(trials, 'candidate recipe')} of the contest as it stands today, not the "
+        "settings, features, horizons, mandates and recipes that were tried and dropped: read it "
+        "as an upper bound. Fills pay commission and "
         "half the spread at the next price, never impact.",
         "soft small",
     )
@@ -175,10 +177,6 @@ def _kept(own: pl.DataFrame) -> str:
         paragraph(f"On {counted(failed.height, 'session')} no book met all limits."),
         table(columns, failed.rows(named=True), top=10),
     )
-
-
-def _falls(walk: pl.DataFrame) -> pl.DataFrame:
-    return walk.select("session", drawdown=pl.col("nav") / pl.col("nav").cum_max() - 1)
 
 
 def _with(row: Mapping[str, Any], key: str) -> str:

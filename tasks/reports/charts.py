@@ -122,8 +122,12 @@ def growth_chart(walks: Mapping[str, pl.DataFrame]) -> Figure:
     )
 
 
-def drawdown_chart(falls: Mapping[str, pl.DataFrame]) -> Figure:
-    """Return the fall from the highest NAV so far of each. Takes frames (session, drawdown)."""
+def drawdown_chart(walks: Mapping[str, pl.DataFrame]) -> Figure:
+    """Return the fall from the highest NAV so far of each walk. Takes frames (session, nav)."""
+    falls = {
+        name: walk.with_columns(drawdown=pl.col("nav") / pl.col("nav").cum_max() - 1)
+        for name, walk in walks.items()
+    }
     return _figure(_lines(falls, "drawdown"), yaxis={"tickformat": ".0%"})
 
 
@@ -155,24 +159,21 @@ def _lines(frames: Mapping[str, pl.DataFrame], column: str) -> list[Figure]:
 
 def _line(frame: pl.DataFrame, column: str, name: str, colour: str, *, thin: bool = True) -> Figure:
     points = thinned(frame) if thin else frame
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": _days(points["session"]),
-        "y": _numbers(points[column]),
-        "line": {"color": colour, "width": 1.8 if thin else 1.2},
-    }
+    stroke = {"color": colour, "width": 1.8 if thin else 1.2}
+    return _through_time(points, column, name) | {"mode": "lines", "line": stroke}
 
 
 def _dots(frame: pl.DataFrame, column: str, name: str, colour: str, size: int) -> Figure:
+    marker = {"color": colour, "size": size}
+    return _through_time(frame, column, name) | {"mode": "markers", "marker": marker}
+
+
+def _through_time(frame: pl.DataFrame, column: str, name: str) -> Figure:
     return {
         "type": "scatter",
-        "mode": "markers",
         "name": name,
         "x": _days(frame["session"]),
         "y": _numbers(frame[column]),
-        "marker": {"color": colour, "size": size},
     }
 
 

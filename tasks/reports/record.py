@@ -48,7 +48,6 @@ def record_rows(record: Mapping[str, Any]) -> list[dict[str, str]]:
     names = {
         "ic": "Information coefficient",
         "rank_ic": "Rank information coefficient",
-        "decile_spread": "Top decile less bottom decile",
     }
     return [
         {

@@ -16,8 +16,8 @@ from conf.schema import RiskModelConf
 from tasks.market.history import Array
 from tasks.risk.volatility import VOLATILITY_MODELS
 from tasks.statistics.coverage import christoffersen, kupiec
+from tasks.statistics.performance import SESSIONS_A_YEAR
 
-SESSIONS_A_YEAR = 252
 WARM_UP = 30  # returns before the first volatility forecast is believed
 FEWEST = 60  # standardised returns a quantile needs
 

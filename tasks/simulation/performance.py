@@ -12,6 +12,7 @@ import polars as pl
 from tasks.market.history import Array
 from tasks.statistics.bootstrap import difference, stationary_bootstrap
 from tasks.statistics.performance import (
+    SESSIONS_A_YEAR,
     annual_return,
     deflated_sharpe,
     drawdown,
@@ -19,7 +20,6 @@ from tasks.statistics.performance import (
     volatility,
 )
 
-SESSIONS_A_YEAR = 252
 BLOCK, DRAWS, LAGS = 21, 400, 10
 FEWEST = 60  # sessions below which a figure says more about luck than about the book
 
@@ -58,7 +58,11 @@ def nav_returns(walked: pl.DataFrame) -> Array:
 def figures(walks: Mapping[str, pl.DataFrame], *, trials: int, seed: int = 1) -> pl.DataFrame:
     """Return one row of `FIGURES` a walk, in the order given.
 
-    Takes frames of `walk.WALKED`. `trials` counts every variant that was ever tried for the book.
+    Takes frames of `walk.WALKED`. `trials` is how many variants the deflated Sharpe ratio reckons
+    with, the book's own among them. The backtest passes the number of candidate recipes in the
+    book's contest as it is written today: the choices that are on record. Settings, features,
+    horizons, mandates and recipes that were tried and dropped are not counted, so the probability
+    is an upper bound. All walks are held against the same number.
     """
     rows = [_figures(name, walked, trials, seed) for name, walked in walks.items()]
     return pl.DataFrame(rows, schema=FIGURES)
@@ -76,13 +80,6 @@ def volatility_ratio(first: pl.DataFrame, second: pl.DataFrame, *, seed: int = 1
     )
     ratio = float(np.exp(gap.value))
     return Ratio(ratio, ratio * gap.error, float(np.exp(gap.low)), float(np.exp(gap.high)))
-
-
-def drawdown_frame(walked: pl.DataFrame) -> pl.DataFrame:
-    """Return (session, drawdown): the fall from the highest NAV so far, 0 or negative."""
-    ordered = walked.sort("session")
-    fall = np.concatenate([[0.0], drawdown(nav_returns(ordered))]) if ordered.height > 1 else [0.0]
-    return ordered.select("session").with_columns(drawdown=pl.Series(fall, dtype=pl.Float64))
 
 
 def _figures(name: str, walked: pl.DataFrame, trials: int, seed: int) -> dict[str, object]:

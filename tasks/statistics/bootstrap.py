@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
-SESSIONS_A_YEAR = 252
 DRAWS_AT_ONCE = 64
 
 
@@ -47,24 +46,6 @@ def stationary_bootstrap(
     return np.asarray((np.take_along_axis(starts, begin, axis=1) + place - begin) % sessions)
 
 
-def volatility_difference(
-    first: ArrayLike, second: ArrayLike, *, seed: int, block: float = 21, draws: int = 1000
-) -> Difference:
-    """Return the yearly volatility of `first` less that of `second`."""
-    return difference(first, second, _volatility, seed=seed, block=block, draws=draws)
-
-
-def sharpe_difference(
-    first: ArrayLike, second: ArrayLike, *, seed: int, block: float = 21, draws: int = 1000
-) -> Difference:
-    """Return the yearly Sharpe ratio of `first` less that of `second`; takes excess returns.
-
-    The paired resampling of Ledoit & Wolf, "Robust performance hypothesis testing with the Sharpe
-    ratio", Journal of Empirical Finance 15 (2008).
-    """
-    return difference(first, second, _sharpe, seed=seed, block=block, draws=draws)
-
-
 def difference(
     first: ArrayLike,
     second: ArrayLike,
@@ -93,12 +74,3 @@ def difference(
     value = (statistic(pair[:1]) - statistic(pair[1:]))[0]
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Difference(float(value), float(drawn.std(ddof=1)), float(low), float(high))
-
-
-def _volatility(returns_DT: Array) -> Array:
-    return np.asarray(returns_DT.std(axis=1, ddof=1) * np.sqrt(SESSIONS_A_YEAR))
-
-
-def _sharpe(returns_DT: Array) -> Array:
-    year = np.sqrt(SESSIONS_A_YEAR)
-    return np.asarray(returns_DT.mean(axis=1) / returns_DT.std(axis=1, ddof=1) * year)

@@ -1,22 +1,9 @@
 """Whether losses broke through a value-at-risk as often, and as independently, as they should."""
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import xlogy
-
-
-class Coverage(NamedTuple):
-    """How often losses exceeded VaR, how often they should have, and three p-values."""
-
-    sessions: int
-    exceedances: int
-    expected: float
-    kupiec: float  # right share of exceedances
-    independence: float  # exceedances do not cluster
-    conditional: float  # both at once
 
 
 def kupiec(exceedances: int, count: int, probability: float) -> float:
@@ -41,24 +28,6 @@ def christoffersen(exceeded: ArrayLike) -> float:
     fewer than two sessions.
     """
     return float(stats.chi2.sf(_independence_ratio(np.asarray(exceeded, bool)), 1))
-
-
-def coverage(exceeded: ArrayLike, *, probability: float) -> Coverage:
-    """Return counts and the tests of Kupiec (1995) and Christoffersen (1998) for one VaR.
-
-    The conditional test adds both likelihood ratios: chi-square with 2 degrees of freedom.
-    """
-    flags = np.asarray(exceeded, bool)
-    hits, count = int(flags.sum()), int(flags.size)
-    ratio = _kupiec_ratio(hits, count, probability) + _independence_ratio(flags)
-    return Coverage(
-        sessions=count,
-        exceedances=hits,
-        expected=count * probability,
-        kupiec=kupiec(hits, count, probability),
-        independence=christoffersen(flags),
-        conditional=float(stats.chi2.sf(ratio, 2)),
-    )
 
 
 def _kupiec_ratio(exceedances: int, count: int, probability: float) -> float:

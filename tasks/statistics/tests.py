@@ -1,4 +1,4 @@
-"""Tests over several models and markets: p-values that stay honest when many are looked at."""
+"""One test over several models and markets, which does not count the same luck twice."""
 
 import math
 from collections.abc import Sequence
@@ -10,41 +10,6 @@ from scipy import stats
 from tasks.statistics.hac import Mean, hac_covariance, hac_mean
 
 Array = NDArray[np.float64]
-
-
-def two_sided(t: float) -> float:
-    """Return the two-sided p-value of a t statistic under the normal law; NaN stays NaN."""
-    return float(2 * stats.norm.sf(abs(t)))
-
-
-def holm(p_values: ArrayLike) -> Array:
-    """Return p-values adjusted so that the chance of any false find stays below their level.
-
-    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-    Statistics 6 (1979). NaN (a test that could not be made) stays NaN and does not count.
-    """
-    values = np.asarray(p_values, np.float64)
-    adjusted = np.full(values.shape, np.nan)
-    made = np.flatnonzero(~np.isnan(values))
-    order = made[np.argsort(values[made], kind="stable")]
-    stepped = values[order] * np.arange(order.size, 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
-    return adjusted
-
-
-def benjamini_hochberg(p_values: ArrayLike) -> Array:
-    """Return p-values adjusted so that the expected share of false finds stays below their level.
-
-    Benjamini & Hochberg, "Controlling the false discovery rate", Journal of the Royal Statistical
-    Society B 57 (1995). NaN stays NaN and does not count.
-    """
-    values = np.asarray(p_values, np.float64)
-    adjusted = np.full(values.shape, np.nan)
-    made = np.flatnonzero(~np.isnan(values))
-    order = made[np.argsort(values[made], kind="stable")]
-    stepped = values[order] * order.size / np.arange(1, order.size + 1)
-    adjusted[order] = np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0)
-    return adjusted
 
 
 def joint_t(markets: Sequence[ArrayLike], *, lags: int) -> Mean:

@@ -106,15 +106,13 @@ def test_holds_only_what_rests_on_the_same_inputs(tmp_path):
     assert not shelf.holds("daily", "ridge", DAY, inputs="abd")
 
 
-def test_lists_fits_and_finds_the_newest_that_was_known(tmp_path):
+def test_lists_fits_and_says_which_there_are(tmp_path):
     shelf = Shelf(tmp_path)
     assert shelf.listing().is_empty()
     for day in (date(2020, 2, 3), DAY):
         shelf.save("daily", made(day=day))
     shelf.save("weekly", made(name="tcn"))
     assert shelf.listing()["contest"].to_list() == ["daily", "daily", "weekly"]
-    assert shelf.newest("daily", "ridge", as_of=date(2020, 2, 2)) == DAY
-    assert shelf.newest("daily", "ridge", as_of=date(2019, 2, 2)) is None
     with pytest.raises(FileNotFoundError, match="there is: 2020-01-06, 2020-02-03"):
         shelf.load("daily", "ridge", date(2020, 1, 7))
 

@@ -40,8 +40,6 @@ RECORD = {
     "shrunk_ic": 0.0,
     "rank_ic": 0.0052,
     "rank_ic_error": 0.0085,
-    "decile_spread": 0.0003,
-    "decile_spread_error": 0.0006,
 }
 
 

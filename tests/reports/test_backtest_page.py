@@ -9,6 +9,7 @@ import pytest
 
 from conf.schema import Book
 from tasks.reports.backtest import backtest_page
+from tasks.reports.charts import drawdown_chart
 from tasks.simulation.performance import figures, volatility_ratio
 from tasks.simulation.walk import WALKED
 
@@ -71,7 +72,19 @@ def test_every_walk_stands_in_the_table_with_its_errors():
     for name in ("lab", "minimum variance", "equal weight"):
         assert f"<b>{name}</b>" in table
     assert table.count("\u00b1") >= 9
-    assert "3 trials" in made
+
+
+def test_what_counts_as_a_trial_is_said_beside_the_figure():
+    made = page()
+    assert "the best of 3 trials" in made
+    assert "the 3 candidate recipes of the contest as it stands today, not the settings" in made
+
+
+def test_the_deepest_fall_drawn_is_the_one_in_the_table():
+    walk = walked(1.0)
+    (line,) = drawdown_chart({"lab": walk})["data"]
+    assert min(line["y"]) == pytest.approx(figures({"lab": walk}, trials=1)["drawdown"][0])
+    assert line["y"][0] == 0
 
 
 @pytest.mark.parametrize(

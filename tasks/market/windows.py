@@ -40,21 +40,25 @@ def day_frame(view: View) -> pl.DataFrame:
 
 
 def last_prices(view: View, *, sessions: int) -> pl.DataFrame:
-    """Return (instrument, price, price_session, stale_sessions): the last close as traded.
+    """Return (instrument, price, price_session, stale_sessions): the last close, in today's shares.
 
+    A close before a split is divided by it, step by step as the ledger marks a silent holding.
     Looks back over the last `sessions` of the view; names without a close there have no row.
     """
-    close_TN = tail(view, sessions).close_TN
+    recent = tail(view, sessions)
+    close_TN = recent.close_TN
     seen_TN = np.isfinite(close_TN)
+    price_N = np.full(len(view.instruments), np.nan)
+    for close_N, split_N in zip(close_TN, recent.split_TN, strict=True):
+        price_N = np.where(np.isfinite(close_N), close_N, price_N / split_N)
     back_N = np.argmax(seen_TN[::-1], axis=0)
     names = np.flatnonzero(seen_TN.any(axis=0))
     rows = len(close_TN) - 1 - back_N[names]
-    days = view.sessions[-len(close_TN) :]
     return pl.DataFrame(
         {
             "instrument": [view.instruments[place] for place in names],
-            "price": close_TN[rows, names],
-            "price_session": [days[row] for row in rows],
+            "price": price_N[names],
+            "price_session": [recent.sessions[row] for row in rows],
             "stale_sessions": back_N[names].astype(np.int64),
         },
         schema={

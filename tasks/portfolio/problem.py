@@ -25,7 +25,7 @@ SNAPSHOT = {
     "member": pl.Boolean,
     "score": pl.Float64,
     "expected_return": pl.Float64,  # over the horizon; null counts as 0
-    "price": pl.Float64,  # as traded; null: none ever
+    "price": pl.Float64,  # the last one, in today's shares; null: none ever
     "price_session": pl.Date,
     "adv": pl.Float64,  # median daily dollar volume; null: unknown
     "stale_sessions": pl.Int64,  # since the last price
@@ -96,7 +96,8 @@ def make_problem(
     """Return the choice `mandate` has to make. Names that can neither be held nor are, drop out.
 
     A held name that may not be held any more, being no member or without risk, is to be sold; a
-    held name without any price keeps the price of the ledger and cannot be traded.
+    held name without any price keeps the price of the ledger and cannot be traded. The ledger's
+    price also stands where it is newer, being a fill on a day without a close.
     """
     rows = _with_holdings(snapshot, holdings)
     in_risk = np.isin(rows["instrument"].to_numpy(), np.array(risk.instruments, object))
@@ -156,7 +157,12 @@ def _with_holdings(snapshot: pl.DataFrame, holdings: Holdings) -> pl.DataFrame:
     if lost := sorted(set(held["instrument"]) - set(rows["instrument"])):
         raise ValueError(f"Held but not in the snapshot: {', '.join(lost)}.")
     joined = rows.join(held, on="instrument", how="left").sort("instrument")
-    joined = joined.with_columns(pl.col("shares").fill_null(0))
+    newer = (pl.col("ledger_session") > pl.col("price_session")).fill_null(False)
+    joined = joined.with_columns(
+        pl.col("shares").fill_null(0),
+        price=pl.when(newer).then("ledger_price").otherwise("price"),
+        price_session=pl.when(newer).then("ledger_session").otherwise("price_session"),
+    )
     at = pl.coalesce("price", "ledger_price")
     bad = joined.filter((at <= 0) | at.is_infinite() | (at.is_null() & (pl.col("shares") != 0)))
     if not bad.is_empty():

@@ -1,8 +1,10 @@
 """What a book is held against: equal weights, and its own minimum risk without any forecast.
 
-Both trade at the book's costs. Equal weights know no limit but the cash buffer.
+Both trade at the book's costs. Equal weights know no limit but the cash buffer, and their orders
+fill at any price.
 """
 
+import math
 from datetime import date
 
 import polars as pl
@@ -53,7 +55,10 @@ def minimum_variance(mandate: Book, *, book: str, horizon: int) -> Policy:
 
 
 def equal_weight(mandate: Book, *, book: str) -> Policy:
-    """Return equal weights of all members with a price of the day, in whole lots."""
+    """Return equal weights of all members with a price of the day, in whole lots.
+
+    Holdings without a price of the day stay; what they are worth is not spent again.
+    """
     rate = (mandate.costs.commission_bps + mandate.costs.half_spread_bps) * BPS
 
     def policy(close: Close, account: Account) -> Decision:
@@ -66,7 +71,9 @@ def equal_weight(mandate: Book, *, book: str) -> Policy:
         )
         fresh = pl.col("price").is_not_null() & (pl.col("price_session") == close.session)
         chosen = names.filter("member", fresh).height
-        each = nav(account) * (1 - mandate.limits.cash - rate) / max(chosen, 1)
+        stuck = names.filter(~fresh.fill_null(False))["instrument"].to_list()
+        value = nav(account) * (1 - mandate.limits.cash - rate) - _worth(account, stuck)
+        each = max(value, 0.0) / max(chosen, 1)
         lots = (each / pl.col("price") / mandate.lot).floor().cast(pl.Int64) * mandate.lot
         wanted = pl.when(fresh & pl.col("member")).then(lots).otherwise(0)
         rows = names.with_columns(wanted=pl.when(fresh).then(wanted).otherwise("shares"))
@@ -89,12 +96,17 @@ def monthly(policy: Policy) -> Policy:
     return at_first_close
 
 
+def _worth(account: Account, names: list[str]) -> float:
+    held = account.positions.filter(pl.col("instrument").is_in(names))
+    return math.fsum(held["shares"] * held["price"])
+
+
 def _decision(rows: pl.DataFrame, account: Account, *, book: str, session: date) -> Decision:
     trade = pl.col("wanted") - pl.col("shares")
     orders = rows.filter(trade != 0).with_columns(
         side=pl.when(trade > 0).then(pl.lit("buy")).otherwise(pl.lit("sell")),
         quantity=trade.abs(),
-        type=pl.lit("limit"),
+        type=pl.lit("market"),
         notional=trade.abs() * pl.col("price"),
     )
     ids = [

@@ -50,6 +50,26 @@ def test_no_cell_is_a_formula(cell):
     assert line.endswith(b",-0.5\n")
 
 
+@pytest.mark.parametrize("sign", list("=+-@|%＝＋－＠"))
+@pytest.mark.parametrize(
+    "blank", ["", " ", "  ", "\u00a0", "\u3000", "\ufeff", "\u200b", "\t", "\n"]
+)
+def test_no_white_space_or_width_hides_a_formula(sign, blank):
+    cell = f"{blank}{sign}1+1"
+    assert pl.read_csv(csv_bytes(pl.DataFrame({"symbol": [cell]})))["symbol"].item() == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["A\t=1", "A\r=1", "A\n=1", "A\t", " \rB"])
+def test_no_cell_can_be_cut_in_two_unmarked(cell):
+    assert pl.read_csv(csv_bytes(pl.DataFrame({"symbol": [cell]})))["symbol"].item() == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["BRK-B", "A=B", " padded", "x@y", "50%", "s:A:2016-01-04"])
+def test_harmless_cells_stay(cell):
+    body = csv_bytes(pl.DataFrame({"symbol": [cell], "weight": [1.0]}))
+    assert pl.read_csv(body)["symbol"].item() == cell
+
+
 def test_csv_is_as_it_always_was():
     frame = pl.DataFrame({"symbol": ["A,B", 'say "x"', None], "day": [date(2016, 1, 4)] * 3})
     assert (

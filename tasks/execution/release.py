@@ -33,6 +33,7 @@ from tasks.execution.standing import (
     home_of,
     latest_revision,
     manifest_of,
+    refuse_half_copied,
     stands,
     verify,
     verify_book,
@@ -92,6 +93,7 @@ def release(
     about = dict(manifest) | {"book": book, "session": session, "revision": revision}
     folder = home_of(root, book) / session.isoformat() / f"r{revision}"
     with _alone(home_of(root, book)):
+        refuse_half_copied(root, book)
         _repair(root, book)
         if stands(folder):
             return _already(folder, contents, about)

@@ -67,6 +67,22 @@ def folders(root: Path, book: str) -> list[Path]:
     return sorted(found, key=_place)
 
 
+def refuse_half_copied(root: Path, book: str) -> None:
+    """Raise `Tampered` where a revision's folder holds files but no manifest.
+
+    A release is renamed into place whole, so only a copy or a deletion that stopped leaves this.
+    """
+    home = home_of(root, book)
+    for session in sorted(home.iterdir()) if home.is_dir() else []:
+        inside = session.iterdir() if SESSION.match(session.name) and session.is_dir() else ()
+        for folder in sorted(one for one in inside if REVISION.match(one.name) and one.is_dir()):
+            if not stands(folder) and any(folder.iterdir()):
+                raise Tampered(
+                    f"{folder} holds files but no {MANIFEST}: a copy or a deletion that stopped "
+                    "on the way. Restore the whole folder, or delete it, and run again."
+                )
+
+
 def history(root: Path, book: str) -> list[Released]:
     """Return every release of `book`, earliest session and lowest revision first."""
     return [standing(folder) for folder in folders(root, book)]
@@ -114,6 +130,7 @@ def verify(folder: Path) -> Released:
 
 def verify_book(root: Path, book: str) -> list[Released]:
     """Return all releases of `book`, each verified and linked to one that stands."""
+    refuse_half_copied(root, book)
     releases = [verify(folder) for folder in folders(root, book)]
     hashes = {one.content_hash for one in releases}
     for one in releases:

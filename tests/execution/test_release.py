@@ -89,6 +89,30 @@ def test_releases_are_chained(tmp_path):
         verify_book(tmp_path, "lab")
 
 
+@pytest.mark.parametrize("session", [SESSION, NEXT])
+def test_a_half_copied_release_is_named_before_anything_is_released(tmp_path, session):
+    first, second = put(tmp_path), put(tmp_path, NEXT)
+    (first.path / "manifest.json").unlink()
+    pointer = (tmp_path / "books/lab/CURRENT").read_bytes()
+    said = (
+        r"2016-06-29/r0 holds files but no manifest\.json.*Restore the whole folder, or delete it"
+    )
+    with pytest.raises(Tampered, match=said):
+        put(tmp_path, session)
+    with pytest.raises(Tampered, match=said):
+        verify_book(tmp_path, "lab")
+    assert (tmp_path / "books/lab/CURRENT").read_bytes() == pointer
+    shutil.rmtree(first.path)
+    assert put(tmp_path).content_hash == first.content_hash
+    assert verify_book(tmp_path, "lab")[-1] == second
+
+
+def test_an_empty_folder_is_in_nobodys_way(tmp_path):
+    (tmp_path / "books/lab/2016-06-29/r0").mkdir(parents=True)
+    assert verify_book(tmp_path, "lab") == []
+    assert not put(tmp_path).already
+
+
 def test_a_backfilled_session_neither_moves_current_nor_unsettles_later_ones(tmp_path):
     later = put(tmp_path, NEXT)
     put(tmp_path, SESSION)

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from conf.schema import BPS, Costs
-from tasks.market.frames import LEDGER
+from tasks.market.frames import LEDGER, empty, shaped
 
 POSITIONS = {
     "instrument": pl.String,
@@ -21,7 +21,12 @@ POSITIONS = {
     "price_session": pl.Date,
     "stale": pl.Int64,  # sessions since that price
 }
-PENDING = {"instrument": pl.String, "quantity": pl.Int64}  # signed: bought above zero
+PENDING = {
+    "instrument": pl.String,
+    "quantity": pl.Int64,  # signed: bought above zero
+    "limit_price": pl.Float64,  # buys no higher, sells no lower; null fills at any price
+    "stale": pl.Int64,  # sessions without a price: of the holding, else since it was placed
+}
 FILLS = {
     "instrument": pl.String,
     "traded": pl.Int64,
@@ -68,7 +73,7 @@ def open_account(capital: float, session: date) -> Account:
     """Return an account that holds nothing but `capital`."""
     if not (math.isfinite(capital) and capital > 0):
         raise ValueError(f"An account opens with money, found capital {capital}.")
-    return Account(session, float(capital), pl.DataFrame(schema=POSITIONS), _no_orders())
+    return Account(session, float(capital), empty(POSITIONS), empty(PENDING))
 
 
 def nav(account: Account) -> float:
@@ -77,15 +82,23 @@ def nav(account: Account) -> float:
 
 
 def place(account: Account, orders: pl.DataFrame) -> Account:
-    """Return `account` with its open orders replaced by `orders` (instrument, side, quantity)."""
+    """Return `account` with its open orders replaced by `orders`.
+
+    Takes `orders` (instrument, side, quantity, limit_price); without limits the last may be absent.
+    """
     if unknown := sorted(set(orders["side"]) - {"buy", "sell"}):
         raise ValueError(f"An order is to buy or to sell, found side {', '.join(unknown)}.")
     signed = pl.when(pl.col("side") == "buy").then("quantity").otherwise(-pl.col("quantity"))
     pending = (
-        orders.select("instrument", quantity=signed.cast(pl.Int64))
+        shaped(orders.with_columns(quantity=signed), PENDING)
+        .drop("stale")
+        .join(account.positions.select("instrument", "stale"), on="instrument", how="left")
+        .with_columns(pl.col("limit_price").fill_nan(None), pl.col("stale").fill_null(0))
         .filter(pl.col("quantity") != 0)
         .sort("instrument")
     )
+    if (pending["limit_price"] <= 0).any():
+        raise ValueError("A limit price is above zero, or null for none.")
     if twice := pending.filter(pending["instrument"].is_duplicated())["instrument"].to_list():
         raise ValueError(f"Two orders for {', '.join(sorted(set(twice)))}; one a name is taken.")
     return account._replace(pending=pending)
@@ -105,8 +118,9 @@ def settle(
     In this order: splits and dividends of shares held over the last close (shorts pay theirs;
     fractions are paid out), orders fill at the open or close, positions are marked at the close,
     names silent for `delisting_sessions` are paid their last price, shorts accrue a day's borrow.
-    An order without a price waits. Fills pay commission and half spread; impact is an estimate
-    used in decisions and is not charged here.
+    An order whose price is absent or beyond its limit waits until it is replaced; in a name that
+    stays silent for `delisting_sessions`, held or not, it lapses. Fills pay commission and half
+    spread; impact is an estimate used in decisions and is not charged here.
 
     Takes `day` (instrument, open, close, split, dividend); names without a row did not trade.
     """
@@ -137,10 +151,10 @@ def settle(
 
 def ledger_frame(account: Account, settlement: Settlement | None = None) -> pl.DataFrame:
     """Return the account as `LEDGER` rows, cash in the row `CASH`, whose cost is the borrow."""
-    fills = settlement.fills if settlement else pl.DataFrame(schema=FILLS)
+    fills = settlement.fills if settlement else empty(FILLS)
     borrow = settlement.borrow if settlement else 0.0
     held = (
-        account.positions.join(account.pending, on="instrument", how="full", coalesce=True)
+        _held_or_ordered(account)
         .join(fills, on="instrument", how="full", coalesce=True)
         .with_columns(pl.col("shares", "quantity", "traded", "cost").fill_null(0))
         .with_columns(value=_value().fill_null(0.0), pending="quantity")
@@ -149,7 +163,7 @@ def ledger_frame(account: Account, settlement: Settlement | None = None) -> pl.D
     cash = cash.with_columns(
         price=1.0, price_session=pl.lit(account.session), value="shares", traded=0.0, pending=0.0
     )
-    rows = pl.concat([_as_ledger(held), _as_ledger(cash)])
+    rows = pl.concat([shaped(held, LEDGER), shaped(cash, LEDGER)])
     return rows.with_columns(session=pl.lit(account.session), nav=pl.lit(nav(account))).sort(
         "instrument"
     )
@@ -170,20 +184,26 @@ def account_of(rows: pl.DataFrame) -> Account:
     return Account(
         session=sessions[0],
         cash=cash["value"].item(),
-        positions=held.select(pl.col(name).cast(kind) for name, kind in POSITIONS.items()),
-        pending=waiting.select("instrument", quantity=pl.col("pending").cast(pl.Int64)),
+        positions=shaped(held, POSITIONS),
+        pending=shaped(waiting.with_columns(quantity="pending"), PENDING),
     )
+
+
+def _held_or_ordered(account: Account) -> pl.DataFrame:
+    """Return positions beside the orders that wait, one row a name."""
+    both = account.positions.join(account.pending, on="instrument", how="full", coalesce=True)
+    return both.with_columns(stale=pl.coalesce("stale", "stale_right")).drop("stale_right")
 
 
 def _joined(account: Account, day: pl.DataFrame) -> pl.DataFrame:
     """Return held and ordered names beside their prices and actions of the day."""
     wanted = ["instrument", "open", "close", "split", "dividend"]
     book = (
-        account.positions.join(account.pending, on="instrument", how="full", coalesce=True)
+        _held_or_ordered(account)
         .join(day.select(wanted), on="instrument", how="left")
         .with_columns(pl.col("open", "close", "split", "dividend").cast(pl.Float64).fill_nan(None))
         .with_columns(
-            pl.col("shares", "quantity", "stale").fill_null(0),
+            pl.col("shares", "quantity").fill_null(0),
             split=pl.col("split").fill_null(1.0),
             dividend=pl.col("dividend").fill_null(0.0),
         )
@@ -198,24 +218,31 @@ def _joined(account: Account, day: pl.DataFrame) -> pl.DataFrame:
 
 
 def _after_actions(book: pl.DataFrame) -> pl.DataFrame:
-    """Apply splits, then dividends a share as traded today, to shares held over the last close."""
+    """Apply splits, then dividends a share as traded today, to shares held over the last close.
+
+    A fraction gets its dividend too, and is paid out at what the last close is worth without it.
+    """
     exact = pl.col("shares") * pl.col("split")
     whole = _whole(exact)
-    left = pl.when((exact - whole).abs() > CRUMB).then(exact - whole).otherwise(0.0)
+    broken = (exact - whole).abs() > CRUMB
+    without = pl.col("price") / pl.col("split") - pl.col("dividend")
     return book.with_columns(
         shares=whole,
         price=pl.col("price") / pl.col("split"),
-        in_lieu=(left * pl.col("price") / pl.col("split")).fill_null(0.0),
-        received=whole * pl.col("dividend"),
+        in_lieu=pl.when(broken).then((exact - whole) * without).otherwise(0.0),
+        received=pl.when(broken).then(exact).otherwise(whole) * pl.col("dividend"),
         quantity=_whole(pl.col("quantity") * pl.col("split")),
+        limit_price=pl.col("limit_price") / pl.col("split"),
     )
 
 
 def _after_fills(
     book: pl.DataFrame, *, trades_at: Literal["open", "close"], costs: Costs
 ) -> pl.DataFrame:
-    """Fill every order that has a price, whole; the others keep waiting."""
-    filled = (pl.col("quantity") != 0) & pl.col(trades_at).is_not_null()
+    """Fill every order that has a price within its limit, whole; the others keep waiting."""
+    price, limit = pl.col(trades_at), pl.col("limit_price")
+    within = pl.when(pl.col("quantity") > 0).then(price <= limit).otherwise(price >= limit)
+    filled = (pl.col("quantity") != 0) & price.is_not_null() & within.fill_null(True)
     rate = (costs.commission_bps + costs.half_spread_bps) * BPS
     return book.with_columns(
         traded=pl.when(filled).then("quantity").otherwise(0),
@@ -228,29 +255,22 @@ def _after_fills(
 
 
 def _marked(book: pl.DataFrame, *, session: date, delisting_sessions: int) -> pl.DataFrame:
-    """Mark at the close, or at the fill where no close came; pay out names silent for too long."""
+    """Mark at the close, or at the fill where no close came; end names silent for too long."""
     mark = pl.coalesce("close", "fill_price")
     fresh = mark.is_not_null()
     marked = book.with_columns(
         price=pl.coalesce(mark, "price"),
         price_session=pl.when(fresh).then(pl.lit(session)).otherwise("price_session"),
         stale=pl.when(fresh).then(0).otherwise(pl.col("stale") + 1),
-    ).with_columns(
-        delisted=(pl.col("shares") != 0) & (pl.col("stale") >= delisting_sessions),
     )
+    silent = pl.col("stale") >= delisting_sessions
+    marked = marked.with_columns(delisted=(pl.col("shares") != 0) & silent)
     gone = pl.col("delisted")
     return marked.with_columns(
         traded=pl.when(gone).then(-pl.col("shares")).otherwise("traded"),
         fill_price=pl.when(gone).then("price").otherwise("fill_price"),
         shares=pl.when(gone).then(0).otherwise("shares"),
-        quantity=pl.when(gone).then(0).otherwise("quantity"),
-    )
-
-
-def _as_ledger(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(
-        (pl.col(name) if name in rows.columns else pl.lit(None)).cast(kind).alias(name)
-        for name, kind in LEDGER.items()
+        quantity=pl.when(silent).then(0).otherwise("quantity"),
     )
 
 
@@ -261,10 +281,6 @@ def _whole(exact: pl.Expr) -> pl.Expr:
 
 def _value() -> pl.Expr:
     return pl.col("shares") * pl.col("price")
-
-
-def _no_orders() -> pl.DataFrame:
-    return pl.DataFrame(schema=PENDING)
 
 
 def _total(numbers: Iterable[float | None]) -> float:

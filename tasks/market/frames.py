@@ -142,7 +142,8 @@ LEDGER = {
     "cost": REAL,
     "nav": REAL,
     "pending": REAL,  # signed shares still to fill
-    "stale": WHOLE,  # sessions since price_session
+    "limit_price": REAL,  # of the pending order; null fills at any price
+    "stale": WHOLE,  # sessions without a price: of the holding, else of the pending order
 }
 DRAFT_TARGETS = {
     "instrument": TEXT,
@@ -165,8 +166,8 @@ DRAFT_ORDERS = {
     "symbol": TEXT,
     "side": TEXT,  # buy or sell
     "quantity": WHOLE,
-    "type": TEXT,  # limit
-    "limit_price": REAL,
+    "type": TEXT,  # limit or market
+    "limit_price": REAL,  # null where it may fill at any price
     "notional": REAL,
     "volume_share": REAL,  # of median daily volume; null where unknown
     "cost": REAL,  # estimated, in the book's currency

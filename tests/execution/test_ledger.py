@@ -1,81 +1,27 @@
 """The ledger loses no cent, and reads back what it wrote to the bit."""
 
 import math
-from datetime import date, timedelta
+from datetime import timedelta
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conf.schema import Costs
-from tasks.execution.ledger import (
-    POSITIONS,
-    Account,
-    Settlement,
-    account_of,
-    ledger_frame,
-    nav,
-    open_account,
-    place,
-    settle,
-)
+from tasks.execution.ledger import account_of, ledger_frame, nav, open_account, place, settle
 from tasks.market.frames import LEDGER
-
-MONDAY, TUESDAY = date(2016, 6, 6), date(2016, 6, 7)
-FREE = Costs(commission_bps=0, half_spread_bps=0)
-DEAR = Costs(commission_bps=1, half_spread_bps=4, borrow_bps_per_year=252)
-
-
-def day(**names: tuple[float | None, float | None] | dict[str, float | None]) -> pl.DataFrame:
-    rows = []
-    for name, given_ in names.items():
-        prices = given_ if isinstance(given_, dict) else {"open": given_[0], "close": given_[1]}
-        rows.append({"instrument": name, "split": 1.0, "dividend": 0.0} | prices)
-    kinds = dict.fromkeys(("open", "close", "split", "dividend"), pl.Float64)
-    return pl.DataFrame(rows, schema={"instrument": pl.String, **kinds})
-
-
-def orders(**quantities: int) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "instrument": list(quantities),
-            "side": ["buy" if q > 0 else "sell" for q in quantities.values()],
-            "quantity": [abs(q) for q in quantities.values()],
-        },
-        schema={"instrument": pl.String, "side": pl.String, "quantity": pl.Int64},
-    )
-
-
-def holding(cash: float = 0.0, *, price: float = 10.0, stale: int = 0, **shares: int) -> Account:
-    positions = pl.DataFrame(
-        {
-            "instrument": list(shares),
-            "shares": list(shares.values()),
-            "price": [price] * len(shares),
-            "price_session": [MONDAY] * len(shares),
-            "stale": [stale] * len(shares),
-        },
-        schema=POSITIONS,
-    )
-    return open_account(1.0, MONDAY)._replace(cash=cash, positions=positions.sort("instrument"))
-
-
-def after(
-    account: Account, prices: pl.DataFrame, costs: Costs = FREE, trades_at: str = "open"
-) -> tuple[Account, Settlement]:
-    return settle(
-        account,
-        prices,
-        session=TUESDAY,
-        costs=costs,
-        trades_at=trades_at,  # type: ignore[arg-type]
-        delisting_sessions=3,
-    )
-
-
-def shares(account: Account) -> dict[str, int]:
-    return dict(account.positions.select("instrument", "shares").iter_rows())
+from tests.execution.ledger_case import (
+    DEAR,
+    FREE,
+    MONDAY,
+    TUESDAY,
+    after,
+    day,
+    holding,
+    limited,
+    orders,
+    shares,
+)
 
 
 def test_orders_fill_at_the_next_open_and_are_marked_at_the_close():
@@ -104,12 +50,6 @@ def test_a_fill_pays_commission_and_half_the_spread_on_both_sides():
     assert settled.cost == pytest.approx(300 * 5e-4)
     assert settled.traded_notional == 300.0
     assert nav(account) == pytest.approx(1_100 - 0.15)
-
-
-def test_an_order_without_a_price_waits_and_one_that_is_replaced_is_gone():
-    waiting, _ = after(place(open_account(1_000, MONDAY), orders(AAA=10)), day(BBB=(5, 5)))
-    assert waiting.pending.rows() == [("AAA", 10)]
-    assert place(waiting, orders(CCC=-1)).pending.rows() == [("CCC", -1)]
 
 
 def test_a_name_bought_on_a_day_without_a_close_is_marked_at_its_fill():
@@ -149,6 +89,17 @@ def test_dividends_on_a_split_day_are_a_share_as_traded_that_day():
     assert settled.dividends == 10.0
 
 
+def test_a_fraction_that_a_split_leaves_gets_its_dividend_and_nothing_twice():
+    ex = {"open": 4.0, "close": 4.0, "split": 1.5, "dividend": 1.0}
+    before = holding(AAA=7, price=7.5)  # one old share is 1.5 new ones of 4 and a dividend of 1
+    account, settled = after(before, day(AAA=ex))
+    assert settled.dividends == 10.5
+    assert settled.in_lieu == 0.5 * 4.0
+    assert nav(account) == nav(before)
+    short, paid = after(holding(cash=100, AAA=-7, price=7.5), day(AAA=ex))
+    assert (paid.dividends, paid.in_lieu, nav(short)) == (-10.5, -2.0, 100 - 7 * 7.5)
+
+
 def test_shorts_pay_a_day_of_borrow_on_their_value():
     account, settled = after(holding(cash=1_000, AAA=-10), day(AAA=(10, 20)), DEAR)
     assert settled.borrow == pytest.approx(200 * 252e-4 / 252)
@@ -176,13 +127,6 @@ def test_refuses_a_session_that_does_not_follow_and_prices_below_zero():
         )
     with pytest.raises(ValueError, match="not above zero for AAA"):
         after(holding(AAA=1), day(AAA=(0.0, 1.0)))
-
-
-def test_refuses_two_orders_for_one_name_and_unknown_sides():
-    with pytest.raises(ValueError, match="Two orders for AAA"):
-        place(holding(), pl.concat([orders(AAA=1), orders(AAA=2)]))
-    with pytest.raises(ValueError, match="found side hold"):
-        place(holding(), orders(AAA=1).with_columns(side=pl.lit("hold")))
 
 
 def test_absent_prices_may_be_null_or_nan():
@@ -216,15 +160,17 @@ def two_days(draw):
         }
         for name in draw(st.sets(st.sampled_from(NAMES)))
     }
-    return place(account, orders(**{k: v for k, v in wish.items() if v})), day(**rows)
+    wished = {k: (v, draw(st.none() | prices)) for k, v in wish.items() if v}
+    return place(account, limited(**wished)), day(**rows)
 
 
 @settings(max_examples=60, deadline=None)
-@given(two_days())
-def test_reads_back_to_the_bit_whatever_happened(case):
+@given(two_days(), st.booleans())
+def test_reads_back_to_the_bit_whatever_happened(case, renewed):
     account, prices_of_day = case
     settled, what = after(account, prices_of_day, DEAR)
-    settled = place(settled, orders(AAA=3, DDD=-2))
+    if renewed:
+        settled = place(settled, limited(AAA=(3, 1 / 3), DDD=(-2, 0.1), EEE=(1, None)))
     rows = ledger_frame(settled, what)
     assert dict(rows.schema) == {name: kind() for name, kind in LEDGER.items()}
     back = account_of(rows.sample(fraction=1, shuffle=True, seed=1))

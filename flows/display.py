@@ -10,7 +10,7 @@ from rich.text import Text
 
 from flows.environment import recorded_server
 from flows.outcomes import Outcome
-from tasks.rebalance import newest, page_of
+from tasks.releases import newest, page_of
 from tasks.settings import data_folder
 from tasks.why import Reasons, reasons
 

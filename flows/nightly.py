@@ -20,7 +20,7 @@ from flows.forms import (
 )
 from flows.outcomes import Outcome, final_state
 from flows.steps import closed, forecasted, ingested, rebalanced, tried
-from tasks.rebalance import check_release, newest
+from tasks.releases import check_release, newest
 from tasks.settings import load_book, resolve_session
 
 Books = Annotated[list[BookName], Field(min_length=1)]

@@ -17,7 +17,7 @@ from flows.forms import (
 )
 from flows.outcomes import Outcome, final_state
 from flows.steps import closed, forecasted, judged, rebalanced
-from tasks.rebalance import newest
+from tasks.releases import newest
 from tasks.settings import load_book, resolve_session
 
 

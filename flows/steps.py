@@ -11,8 +11,9 @@ from tasks.forecast import forecast_contest
 from tasks.ingest import judge_deliveries, land_deliveries
 from tasks.night import close_night
 from tasks.prepare import prepare_features
-from tasks.rebalance import choose_targets, measure_risk, release_targets, settle_book
+from tasks.rebalance import choose_targets, measure_risk, release_targets
 from tasks.report import write_gate_page, write_report
+from tasks.settle import settle_book
 from tasks.train import train_contest
 
 

@@ -7,7 +7,7 @@ from prefect import task
 
 from tasks.execution.release import manifest_of
 from tasks.market import frames
-from tasks.rebalance import release_at
+from tasks.releases import release_at
 from tasks.settings import book_hash, code_hash, open_lake
 
 

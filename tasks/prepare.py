@@ -9,7 +9,7 @@ from prefect import get_run_logger, task
 from tasks.market.history import History
 from tasks.market.lake import Lake, Span, Where
 from tasks.progress import batches, steps
-from tasks.settings import calendar, load_contest, load_source, open_lake
+from tasks.settings import calendar, code_hash, load_contest, load_source, open_lake
 
 if TYPE_CHECKING:
     from conf.schema import Contest
@@ -44,12 +44,20 @@ def prepare_features(contest: str, as_of: date) -> str:
 
 
 def _missing_sessions(lake: Lake, table: str, rules: "Contest", as_of: date) -> list[date]:
+    """Return the sessions from the first on that has no features, or those of other code."""
     source = load_source(rules.source)
-    done = lake.read(table, where={"source": [rules.source]}, columns=["session"])
     days = calendar(source.calendar)
-    last = None if done.is_empty() else done["session"].max()
-    first = days.on_or_after(source.starts) if last is None else days.next(last)  # type: ignore[arg-type]
+    stored = lake.read(table, where={"source": [rules.source]}, columns=["session", "made_by"])
+    done = stored.group_by("session").agg((pl.col("made_by") == made_by()).all())
+    stale = done.filter(~pl.col("made_by"))["session"].sort().to_list()
+    fresh = done["session"].sort().to_list()
+    first = stale[0] if stale else days.next(fresh[-1]) if fresh else source.starts
     return days.sessions(first, as_of) if first <= as_of else []
+
+
+def made_by() -> str:
+    """Return the hash of the code that makes features, kept beside each row."""
+    return code_hash("tasks/features", "tasks/market/history.py")[:16]
 
 
 def _history(lake: Lake, rules: "Contest", first: date, as_of: date) -> History:
@@ -76,4 +84,4 @@ def _features(history: History, rules: "Contest", chunk: list[date]) -> pl.DataF
     from tasks.features.engine import features_over
 
     frame = features_over(history, FEATURE_SETS[rules.features](), chunk)
-    return frame.with_columns(source=pl.lit(rules.source))
+    return frame.with_columns(source=pl.lit(rules.source), made_by=pl.lit(made_by()))

@@ -1,4 +1,4 @@
-"""Rebalance tasks: bring the account up to date, measure risk, choose targets, release them.
+"""Rebalance tasks: measure risk, choose targets, release them whole or not at all.
 
 Every task takes keys and gives a key. The numbers travel through the lake, so any task can be run
 again alone, from the Prefect UI or a shell, and writes the same rows.
@@ -7,27 +7,16 @@ again alone, from the Prefect UI or a shell, and writes the same rows.
 import json
 import math
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 from prefect import get_run_logger, runtime, task
 
-from tasks.execution.ledger import Account, account_of, ledger_frame, open_account, place, settle
-from tasks.execution.release import (
-    Conflict,
-    Released,
-    current,
-    history,
-    latest_revision,
-    release,
-    verify_book,
-)
+from tasks.execution.release import Conflict, Released, latest_revision, release
 from tasks.execution.writers import WRITERS
 from tasks.ingest import serving
 from tasks.market import frames
-from tasks.market.lake import Lake, Span, Where, seen_hash
-from tasks.market.windows import day_frame
+from tasks.market.lake import Lake, seen_hash
 from tasks.portfolio.decide import Holdings, decide
 from tasks.risk.covariance import risk_frame, risk_of
 from tasks.settings import (
@@ -37,82 +26,10 @@ from tasks.settings import (
     data_folder,
     load_book,
     load_contest,
-    load_source,
     open_lake,
 )
+from tasks.settle import account_at, keep_pending
 from tasks.vantage import Vantage
-
-
-@task(task_run_name="settle-{book}-{as_of}")
-def settle_book(book: str, as_of: date) -> str:
-    """Move the book's account to the close of `as_of`, session by session.
-
-    Orders are those of the release that stands for a session, whatever became of the run that
-    released them: a night that broke off after its release, or is run again, loses none.
-    """
-    lake, mandate = open_lake(), load_book(book)
-    source = load_source(mandate.source)
-    _refuse_to_rewrite(book, as_of)
-    account = _account_before(lake, book, as_of)
-    if account is None:
-        rows = [ledger_frame(_with_orders(open_account(mandate.capital, as_of), book))]
-    else:
-        vantage = Vantage(lake, book, account.session, as_of)
-        rows = []
-        for session in vantage.days.sessions(vantage.days.next(account.session), as_of):
-            account, settlement = settle(
-                account,
-                day_frame(vantage.roll(session)),
-                session=session,
-                costs=mandate.costs,
-                trades_at=source.trades_at,
-                delisting_sessions=mandate.delisting_sessions,
-            )
-            account = _with_orders(account, book)
-            rows.append(ledger_frame(account, settlement))
-    span = Span(rows[0]["session"][0], rows[-1]["session"][0])
-    lake.replace(f"ledger/{book}", pl.concat(rows), over={"session": span})
-    return f"ledger/{book}: {as_of}"
-
-
-def _refuse_to_rewrite(book: str, as_of: date) -> None:
-    """Refuse to trade on a session that was passed over: later accounts rest on its silence."""
-    newest = current(data_folder(), book)
-    if newest and newest.session > as_of and release_at(book, as_of) is None:
-        raise ValueError(
-            f"{book} has a release of {newest.session} but none of {as_of}: a target for an "
-            "earlier session cannot be traded any more. Use `afterclose backtest` to see it."
-        )
-
-
-def _account_before(lake: Lake, book: str, as_of: date) -> Account | None:
-    ledger = lake.read(f"ledger/{book}").filter(pl.col("session") < as_of)
-    if ledger.is_empty():
-        return None
-    last = ledger.filter(pl.col("session") == ledger["session"].max())
-    return _with_orders(account_of(last), book)
-
-
-def _with_orders(account: Account, book: str) -> Account:
-    """Return the account with the orders of the release of its session, where one stands."""
-    released = release_at(book, account.session)
-    if released is None:
-        return account
-    return place(account, pl.read_parquet(released.path / "orders.parquet"))
-
-
-def release_at(book: str, session: date) -> Released | None:
-    """Return the highest release of exactly `session`, or None."""
-    found = [one for one in history(data_folder(), book) if one.session == session]
-    return found[-1] if found else None
-
-
-def account_at(lake: Lake, book: str, as_of: date) -> Account:
-    """Return the account after the close of `as_of`; `settle_book` wrote it."""
-    rows = lake.read(f"ledger/{book}", where={"session": [as_of]})
-    if rows.is_empty():
-        raise LookupError(f"the account of {book} is not settled at {as_of}: run settle_book first")
-    return account_of(rows)
 
 
 @task(task_run_name="risk-{book}-{as_of}")
@@ -204,7 +121,7 @@ def release_targets(book: str, as_of: date, force_reason: str | None = None) -> 
         standing = latest_revision(data_folder(), book, as_of) or 0
         _choose(lake, book, as_of, revision=standing + 1)
         released = _release(lake, book, as_of, force_reason)
-    _keep_pending(lake, book, as_of)
+    keep_pending(lake, book, as_of)
     word = "released already" if released.already else "released"
     get_run_logger().info("%s: %s %s %s", book, as_of, word, released.content_hash[:12])
     return released.content_hash
@@ -234,19 +151,6 @@ def _release(lake: Lake, book: str, as_of: date, force_reason: str | None) -> Re
         revision=told["revision"],
         force_reason=force_reason,
     )
-
-
-def _keep_pending(lake: Lake, book: str, as_of: date) -> None:
-    """Mirror the released orders in the account's rows, its fills of the day kept."""
-    rows = lake.read(f"ledger/{book}", where={"session": [as_of]})
-    kept = rows.select("instrument", "traded", "fill_price", "cost")
-    fresh = ledger_frame(_with_orders(account_of(rows), book)).drop("traded", "fill_price", "cost")
-    joined = fresh.join(kept, on="instrument", how="full", coalesce=True).with_columns(
-        pl.col("session").fill_null(as_of),
-        pl.col("shares", "value", "pending", "traded", "cost").fill_null(0.0),
-        pl.col("nav").fill_null(fresh["nav"][0]),
-    )
-    lake.replace(f"ledger/{book}", frames.shaped(joined, frames.LEDGER), over={"session": [as_of]})
 
 
 def _manifest(lake: Lake, book: str, as_of: date, told: dict[str, Any]) -> dict[str, Any]:
@@ -286,27 +190,3 @@ def _run() -> dict[str, Any]:
         "flow_run_name": runtime.flow_run.name,
         "approver": "rule",
     }
-
-
-def newest(book: str) -> Released | None:
-    """Return the book's newest release, or None."""
-    return current(data_folder(), book)
-
-
-@task(task_run_name="check-{book}-{session}")
-def check_release(book: str, session: date) -> bool:
-    """Return whether nothing is left to do for a release: it is whole, noted, and has its page.
-
-    Raises `Tampered` where any release of the book is not what its manifest says.
-    """
-    verify_book(data_folder(), book)
-    released = release_at(book, session)
-    where: Where = {"session": [session], "stage": [f"book/{book}"]}
-    noted = open_lake().read("nights", where=where)["written"].to_list()
-    whole = released is not None and noted == [released.content_hash]
-    return whole and page_of(book, session).exists()
-
-
-def page_of(book: str, session: date) -> Path:
-    """Return where the morning page of a release stands."""
-    return data_folder() / "reports" / book / f"{session}.html"

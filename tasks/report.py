@@ -19,12 +19,12 @@ from tasks.execution.standing import Released
 from tasks.ingest import serving
 from tasks.market.lake import Lake
 from tasks.market.windows import recent_returns
-from tasks.rebalance import page_of, release_at
+from tasks.releases import page_of, release_at
 from tasks.reports.morning import Morning, morning_page
 from tasks.reports.verdict import verdict_page
 from tasks.risk.tail import coverage, portfolio_tail
 from tasks.settings import data_folder, load_source, open_lake, open_source, tracking_uri
-from tasks.statistics.hac import hac_mean, usual_lags
+from tasks.statistics.hac import hac_mean, label_lags
 from tasks.vantage import Vantage
 
 SHOWN_VERDICTS = 60  # newest deliveries on the gate's page
@@ -130,7 +130,7 @@ def _record(
     """Return the champion's record as the page tells it, and its daily ICs."""
     known = vantage.record.filter(pl.col("known_on") <= as_of).sort("session")
     horizon = vantage.rules.horizon
-    lags = max(2 * horizon, usual_lags(known.height, horizon=horizon))
+    lags = label_lags(known.height, horizon=horizon)
     rank = hac_mean(known["rank_ic"].to_numpy(), lags=lags)
     told, champion = manifest["information_coefficient"], manifest["champion"]
     record = {

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PACKAGED = Path(conf.__file__).parent
 ROOT = PACKAGED.parent
+PACKAGES = ("flows", "tasks", "expectations", "conf")
 Kind = TypeVar("Kind", bound=Strict)
 
 
@@ -199,14 +200,14 @@ def book_hash(name: str) -> str:
 
 
 @cache
-def code_hash() -> str:
-    """Return the hash of the packaged sources."""
-    files = sorted(p for top in ("flows", "tasks", "expectations", "conf") for p in _code(top))
+def code_hash(*places: str) -> str:
+    """Return the hash of the packaged sources, or of those in `places` alone."""
+    files = sorted(p for place in places or PACKAGES for p in _code(ROOT / place))
     return digest(*(str(p.relative_to(ROOT)).encode() + b"\0" + p.read_bytes() for p in files))
 
 
-def _code(top: str) -> list[Path]:
-    return [p for p in (ROOT / top).rglob("*") if p.suffix in (".py", ".json")]
+def _code(place: Path) -> list[Path]:
+    return [place] if place.is_file() else list(place.rglob("*.py"))
 
 
 @cache

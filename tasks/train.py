@@ -20,6 +20,7 @@ from tasks.panels import panel_of
 from tasks.progress import steps
 from tasks.settings import (
     calendar,
+    code_hash,
     load_contest,
     load_source,
     load_universe,
@@ -96,12 +97,13 @@ def _due(contest: str, rules: "Contest", schedule: Sequence[date]) -> list[Due]:
 
 
 def _inputs(rules: "Contest", recipe: "Recipe", verdicts: pl.DataFrame, fitted_on: date) -> str:
-    """Return the hash of what decides a fit: its settings, and the deliveries known by then."""
+    """Return the hash of what decides a fit: settings, code, and the deliveries known by then."""
     first = pl.col("delivery") == pl.col("delivery").min()  # history that came in one go
     seen = verdicts.filter((pl.col("known_on") <= fitted_on) | first)
     bare = rules.model_copy(update={"candidates": (recipe,), "compare_refits": 1})
     settings = settings_hash(bare, load_universe(rules.universe), load_source(rules.source))
-    return settings + content_hash(seen)
+    code = code_hash("tasks/features", "tasks/learning", "tasks/models")
+    return settings + code + content_hash(seen)
 
 
 def _sessions_needed(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from conf.schema import RiskModelConf
-from tasks.forecast import champions, record_known
+from tasks.forecast import record_known
 from tasks.market.calendar import Calendar
 from tasks.market.history import View
 from tasks.market.lake import Lake, Span
@@ -63,7 +63,6 @@ class Vantage:
         )
         self.scores = scores.partition_by("session", as_dict=True) if scores.height else {}
         self.record = record_known(lake, self.mandate.contest, last).sort("known_on", "session")
-        self.titles = champions(lake, self.mandate.contest, last)
 
     def roll(self, as_of: date) -> View:
         """Return what was known at `as_of`; only ever forward."""
@@ -116,13 +115,6 @@ class Vantage:
             return self.look(view, account, risk)[0]
 
         return Close(as_of, day_frame(view), look)
-
-    def title(self, as_of: date) -> dict[str, object]:
-        """Return the champion of the book's contest at `as_of`."""
-        known = self.titles.filter(pl.col("from_session") <= as_of)
-        if known.is_empty():
-            raise LookupError(f"no champion of contest {self.mandate.contest!r} at {as_of}")
-        return known.row(-1, named=True)
 
 
 def _past(conf: RiskModelConf) -> int:

@@ -8,7 +8,7 @@ import polars as pl
 from tasks.execution.release import current, manifest_of
 from tasks.execution.standing import Released, verify
 from tasks.forecast import record_known
-from tasks.rebalance import release_at
+from tasks.releases import release_at
 from tasks.settings import data_folder, load_book, open_lake
 
 

@@ -98,9 +98,9 @@ class House:
 
     def release(self, as_of: date, book: str = "tiny") -> str:
         """Settle, measure, choose and release; return the content hash."""
-        from tasks import rebalance
+        from tasks import rebalance, settle
 
-        for step in (rebalance.settle_book, rebalance.measure_risk, rebalance.choose_targets):
+        for step in (settle.settle_book, rebalance.measure_risk, rebalance.choose_targets):
             step.fn(book, as_of)
         return rebalance.release_targets.fn(book, as_of)
 

@@ -69,17 +69,6 @@ def label_lags(count: int, *, horizon: int) -> int:
     return max(2 * horizon, int(4 * (max(count, 1) / 100) ** (2 / 9)))
 
 
-def usual_lags(count: int, *, horizon: int = 1) -> int:
-    """Return lags for `count` values of labels over `horizon` sessions.
-
-    The larger of the overlap, horizon - 1, widened by half because Bartlett weights fade over it,
-    and the rule of thumb 4 (count / 100)^(2/9) of Newey & West (Review of Economic Studies 61,
-    1994).
-    """
-    rule = int(4 * (max(count, 1) / 100) ** (2 / 9))
-    return max(rule, (3 * (horizon - 1) + 1) // 2)
-
-
 def _products(first_TK: Array, second_TK: Array) -> Array:
     """Return first' second without BLAS, whose last bits depend on the number of threads."""
     return np.asarray(np.einsum("tj,tk->jk", first_TK, second_TK, optimize=False))

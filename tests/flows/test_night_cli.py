@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -22,21 +21,13 @@ from tests.house import CONTEST, LAST, House
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 HOLIDAY = "2020-12-25"
-WATCH = """
-import os, socket
-_asked = socket.getaddrinfo
-def _noted(host, *rest, **named):
-    with open(os.environ["NAMES_ASKED"], "a") as file:
-        file.write(f"{host}\\n")
-    return _asked(host, *rest, **named)
-socket.getaddrinfo = _noted
-"""
 
 
 def environment(house: House) -> dict[str, str]:
     ours = {"AFTERCLOSE_CONF": str(house.conf), "AFTERCLOSE_DATA": str(house.data)}
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_"))}
-    return {**kept, **ours, "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])  # the guard stays on
+    return {**kept, **ours, "COLUMNS": "200", "PYTHONPATH": path}
 
 
 def command(*words: str) -> list[str]:
@@ -178,34 +169,6 @@ def test_killed_at_five_moments_the_next_run_gives_the_same_bytes(house, tmp_pat
     assert files_of(other) == wanted
     assert ledger_of(other).equals(ledger_of(house))
     assert processes_of(other) == []
-
-
-def test_the_sample_night_asks_no_name_of_the_network(tmp_path):
-    watch = tmp_path / "watch"
-    watch.mkdir()
-    (watch / "sitecustomize.py").write_text(WATCH)
-    asked = tmp_path / "names"
-    asked.write_text("")
-    done = subprocess.run(
-        command("night", "sample"),
-        env={
-            **{k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_"))},
-            "AFTERCLOSE_DATA": str(tmp_path / "data"),
-            "NAMES_ASKED": str(asked),
-            "PYTHONPATH": f"{watch}{os.pathsep}{ROOT}",
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    names = set(asked.read_text().split())
-    assert names, "the watch saw nothing at all: it was not installed"
-    assert names <= {"127.0.0.1", "localhost", "::1", "None", "0.0.0.0"}, names
-    released = current(tmp_path / "data", "sample")
-    assert released is not None
-    assert released.session == date(2022, 12, 28)
 
 
 def test_the_small_house_ends_when_its_source_does(house):

@@ -59,7 +59,7 @@ def test_killed_between_release_and_ledger_no_order_is_lost(build, monkeypatch):
     with house.open():
         house.forecast(FIRST)
         with monkeypatch.context() as patch:
-            patch.setattr("tasks.rebalance._keep_pending", killed)
+            patch.setattr("tasks.rebalance.keep_pending", killed)
             with pytest.raises(Killed):
                 house.release(FIRST)
         house.night(SECOND)

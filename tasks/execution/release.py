@@ -21,7 +21,6 @@ from typing import Any
 
 import polars as pl
 
-from tasks.execution.durable import make_folder, sync_folder, write
 from tasks.execution.standing import (
     MANIFEST,
     RUN,
@@ -38,6 +37,7 @@ from tasks.execution.standing import (
     verify,
     verify_book,
 )
+from tasks.market.durable import make_folder, sync, write
 from tasks.market.frames import DRAFT_ORDERS, DRAFT_TARGETS, shaped
 
 __all__ = [
@@ -250,7 +250,7 @@ def _repair(root: Path, book: str) -> None:
     aside = home / f"{CURRENT}.new"
     write(aside, line)
     os.replace(aside, pointer)
-    sync_folder(home)
+    sync(home)
 
 
 def _staged(folder: Path, contents: Mapping[str, bytes]) -> Path:
@@ -260,7 +260,7 @@ def _staged(folder: Path, contents: Mapping[str, bytes]) -> Path:
     staging.mkdir()
     for name, body in contents.items():
         write(staging / name, body)
-    sync_folder(staging)
+    sync(staging)
     return staging
 
 
@@ -282,5 +282,5 @@ def _renamed(staging: Path, folder: Path) -> bool:
             raise
         shutil.rmtree(staging)
         return False
-    sync_folder(folder.parent)
+    sync(folder.parent)
     return True

@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import polars as pl
 
 from conf.schema import Recipe
+from tasks.market.durable import make_folder, sync, write
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
 SUFFIXES = ("safetensors", "txt")
@@ -94,7 +95,7 @@ class Shelf:
         before = (folder / CARD).read_bytes() if (folder / CARD).exists() else None
         if before == body and file.exists() and file.read_bytes() == weights:
             return Shelved(folder, "same")
-        _make(folder, self.root)
+        make_folder(folder)
         for leftover in folder.glob(f"{UNFINISHED}*"):
             leftover.unlink(missing_ok=True)
         _write(file, weights)
@@ -166,29 +167,10 @@ def _weights_name(card: Mapping[str, Any]) -> str:
     return f"weights-{digest[:16]}.{suffix}"
 
 
-def _make(folder: Path, root: Path) -> None:
-    """Make the folder and let every new parent reach the disk."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for parent in [folder, *folder.parents]:
-        _sync(parent)
-        if parent == root.parent:
-            break
-
-
 def _write(path: Path, body: bytes) -> None:
     """Write a file beside its place, let it reach the disk, and rename it there."""
     handle, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
+    os.close(handle)
+    write(Path(name), body)
     os.replace(name, path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path.parent)

@@ -1,4 +1,7 @@
-"""Make commits survive a power cut: delta-rs itself flushes nothing on a local disk."""
+"""Files and folders that are on the disk, not only in memory, when the call returns.
+
+Delta commits too: delta-rs itself flushes nothing on a local disk.
+"""
 
 import json
 import os
@@ -19,8 +22,29 @@ def flush_commits(folder: Path, *, after: int) -> None:
     ]
     files = [path for path in (*data, *news) if path.exists()]
     for path in (*files, *{path.parent for path in files}, folder, folder.parent):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(path)
+
+
+def write(path: Path, body: bytes) -> None:
+    """Write `body` to `path` and wait until the disk has it; its folder is synced apart."""
+    with path.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and its parents, each entry synced to disk."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        sync(one.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

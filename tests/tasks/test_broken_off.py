@@ -113,18 +113,12 @@ def test_a_late_delivery_gives_the_tables_of_one_on_time(build, monkeypatch):
 
     late, punctual = build("late"), build("punctual")
     with late.open():
-        with monkeypatch.context() as patch:
-            withheld(patch, SECOND)
-            late.forecast(THIRD)
+        _without(late, monkeypatch, SECOND)
         ingest.land_deliveries.fn("tiny", SECOND)
         ingest.judge_deliveries.fn("tiny", SECOND)
         late.forecast(THIRD)
         theirs = _tables()
-    with punctual.open():
-        punctual.forecast(THIRD)
-        ours = _tables()
-    for table, frame in ours.items():
-        assert theirs[table].equals(frame, null_equal=True), table
+    _assert_same(theirs, punctual)
 
 
 def test_a_late_delivery_does_not_reach_what_a_release_has_read(build, monkeypatch):
@@ -145,20 +139,14 @@ def test_a_late_delivery_does_not_reach_what_a_release_has_read(build, monkeypat
 def test_killed_while_judging_a_late_delivery_the_next_run_finishes(build, monkeypatch):
     late, punctual = build("late"), build("punctual")
     with late.open():
-        with monkeypatch.context() as patch:
-            withheld(patch, SECOND)
-            late.forecast(THIRD)
+        _without(late, monkeypatch, SECOND)
         with monkeypatch.context() as patch:
             patch.setattr("expectations.desk.Desk.judge", killed)
             with pytest.raises(Killed):
                 late.forecast(THIRD)
         late.forecast(THIRD)
         theirs = _tables()
-    with punctual.open():
-        punctual.forecast(THIRD)
-        ours = _tables()
-    for table, frame in ours.items():
-        assert theirs[table].equals(frame, null_equal=True), table
+    _assert_same(theirs, punctual)
 
 
 def test_another_recipe_is_measured_anew_and_the_old_champions_go(build):
@@ -191,6 +179,21 @@ def test_the_page_of_an_earlier_session_is_its_own(build):
     text = Path(page).read_text()
     assert hashes[0] in text
     assert hashes[1] not in text
+
+
+def _without(house, monkeypatch, night: date) -> None:
+    """Bring the house to its third night, one night withheld."""
+    with monkeypatch.context() as patch:
+        withheld(patch, night)
+        house.forecast(THIRD)
+
+
+def _assert_same(theirs: dict[str, pl.DataFrame], punctual) -> None:
+    with punctual.open():
+        punctual.forecast(THIRD)
+        ours = _tables()
+    for table, frame in ours.items():
+        assert theirs[table].equals(frame, null_equal=True), table
 
 
 def _tables() -> dict[str, pl.DataFrame]:

@@ -88,7 +88,7 @@ def _head(
         f'<header class="masthead"><b>Afterclose</b><span>Backtest of {text(book)}</span>'
         f"</header>\n<h1>{text(mandate.title)}</h1>\n"
         f'<p class="dateline">Walked session by session from {day(first)} to {day(last)}</p>\n'
-        f'<p class="lede">{_lede(row, ratio)}</p>\n'
+        f'<p class="lede">{_lede(figures, ratio)}</p>\n'
         + tiles(
             [
                 (
@@ -111,7 +111,7 @@ def _head(
     )
 
 
-def _lede(row: Mapping[str, Any], ratio: RatioLike) -> str:
+def _lede(figures: pl.DataFrame, ratio: RatioLike) -> str:
     if not known(ratio.value):
         return "The volatilities of the two walks cannot be compared."
     size = (
@@ -124,11 +124,13 @@ def _lede(row: Mapping[str, Any], ratio: RatioLike) -> str:
         verdict = "it was the livelier book, by more than luck explains"
     else:
         verdict = "the two cannot be told apart"
-    odds = row["deflated_sharpe"]
+    sharpes = "; ".join(
+        f"{text(row['name'])} {number(row['sharpe'])} \u00b1 {number(row['sharpe_error'])}"
+        for row in figures.iter_rows(named=True)
+    )
     return (
-        f"The book\u2019s volatility was {size}: {verdict}. Its Sharpe ratio has a probability of "
-        f"{percent(odds, 0)} of being more than the luck of the best of "
-        f"{counted(row['trials'], 'trial')}."
+        f"The book\u2019s volatility was {size}: {verdict}. Sharpe ratios: {sharpes}. What a book "
+        "is long earns the market, with or without skill: hold them against each other, not zero."
     )
 
 

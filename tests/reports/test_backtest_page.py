@@ -76,7 +76,6 @@ def test_every_walk_stands_in_the_table_with_its_errors():
 
 def test_what_counts_as_a_trial_is_said_beside_the_figure():
     made = page()
-    assert "the best of 3 trials" in made
     assert "the 3 candidate recipes of the contest as it stands today, not the settings" in made
 
 

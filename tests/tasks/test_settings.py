@@ -1,0 +1,84 @@
+"""Settings say what is wrong, and every run is about one session."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tasks import settings
+from tests.house import BOOK, CONTEST, SOURCE
+
+
+@pytest.fixture
+def house(build):
+    house = build("settings")
+    with house.open():
+        yield house
+
+
+def at(day: date, hour: int) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+
+
+def test_a_session_given_by_hand_is_the_session(house):
+    moment = settings.resolve_session("tiny", date(2020, 12, 18), None)
+    assert moment == (date(2020, 12, 18), "", date(2020, 12, 18))
+
+
+def test_a_holiday_given_by_hand_is_skipped_and_its_delivery_looked_at(house):
+    moment = settings.resolve_session("tiny", date(2020, 12, 25), None)
+    assert moment == (date(2020, 12, 24), "holiday", date(2020, 12, 25))
+
+
+@pytest.mark.parametrize(
+    ("started", "session"),
+    [
+        (at(date(2020, 12, 18), 20), date(2020, 12, 17)),  # before the close, 21:00 UTC
+        (at(date(2020, 12, 18), 23), date(2020, 12, 18)),
+        (at(date(2020, 12, 20), 12), date(2020, 12, 18)),  # a Sunday
+    ],
+)
+def test_without_a_session_it_is_the_last_one_closed_at_the_scheduled_start(
+    house, started, session
+):
+    assert settings.resolve_session("tiny", None, started).session == session
+
+
+def test_a_scheduled_night_on_a_holiday_is_skipped(house):
+    moment = settings.resolve_session("tiny", None, at(date(2020, 12, 25), 23))
+    assert (moment.skip, moment.night) == ("holiday", date(2020, 12, 25))
+
+
+def test_a_source_that_has_ended_stays_at_its_end(house):
+    moment = settings.resolve_session("tiny", None, at(date(2026, 7, 3), 23))
+    assert moment == (date(2020, 12, 30), "", date(2020, 12, 30))
+
+
+def test_an_unknown_name_lists_the_known_ones(house):
+    with pytest.raises(FileNotFoundError, match=r"No 'nobody' in .* there is: tiny"):
+        settings.load_book("nobody")
+
+
+def test_a_typo_in_a_book_is_named(house):
+    house.write("books", "typo", BOOK.replace("capital:", "capitol:"))
+    with pytest.raises(ValueError, match="capitol"):
+        settings.load_book("typo")
+
+
+def test_an_unknown_model_lists_the_known_ones(house):
+    house.write("models", "odd", CONTEST.replace("model: ridge", "model: oracle"))
+    with pytest.raises(ValueError, match="No model named 'oracle'; there is: lightgbm, linear"):
+        settings.load_contest("odd")
+
+
+def test_a_book_and_its_contest_share_a_source(house):
+    house.write("sources", "other", SOURCE)
+    house.write("books", "torn", BOOK.replace("source: tiny", "source: other"))
+    with pytest.raises(ValueError, match="name the same source in both"):
+        settings.load_book("torn")
+
+
+def test_the_hash_of_a_book_changes_with_what_it_depends_on(house):
+    before = settings.book_hash("tiny")
+    house.write("books", "dearer", BOOK.replace("half_spread_bps: 2", "half_spread_bps: 3"))
+    assert settings.book_hash("dearer") != before
+    assert settings.book_hash("tiny") == before

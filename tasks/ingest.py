@@ -54,8 +54,8 @@ def _may_pass(_: "Task[Any, Any]", __: TaskRun, state: "State[Any]") -> bool:
 def land_deliveries(source: str, as_of: date) -> list[date]:
     """Pull and keep every vendor night up to `as_of` that has not landed; return the new ones.
 
-    A night that was blocked, and that no release has read, is asked for again: where the vendor
-    now sends something else, that takes its place and is judged anew.
+    A night that was blocked has no clean row that anything rests on, and is asked for again: where
+    the vendor now sends something else, that takes its place and is judged anew.
     """
     lake, feed = open_lake(), open_source(source)
     offered = feed.nights()

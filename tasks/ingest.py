@@ -35,7 +35,16 @@ if TYPE_CHECKING:
 
 NIGHTS_A_COMMIT = 20
 RECENT_SESSIONS = 20  # how far back the desk looks for a symbol's last clean close
-TABLES = ("bars", "actions", "listings", "series", "quarantine", "verdicts")
+TABLES = (
+    "bars",
+    "actions",
+    "listings",
+    "series",
+    "fundamentals",
+    "members",
+    "quarantine",
+    "verdicts",
+)
 
 
 def _may_pass(_: "Task[Any, Any]", __: TaskRun, state: "State[Any]") -> bool:
@@ -58,7 +67,7 @@ def land_deliveries(source: str, as_of: date) -> list[date]:
     the vendor now sends something else, that takes its place and is judged anew.
     """
     lake, feed = open_lake(), open_source(source)
-    offered = feed.nights()
+    offered = feed.nights(as_of)
     wanted = [night for night in offered if night <= as_of] or offered[:1]
     kept = lake.read(f"raw/{source}", columns=["night", "request", "sha256"])
     blocked = set(_verdicts(lake, source).filter(pl.col("verdict") == "block")["delivery"])

@@ -54,7 +54,8 @@ class Roster:
     @property
     def reach(self) -> int:
         """Return how many sessions membership looks back."""
-        return self.universe.sessions if self.universe.kind == "liquid" else 1
+        rules = self.universe.liquidity if self.universe.kind == "screened" else None
+        return rules.sessions if rules else 1
 
 
 def panel_of(

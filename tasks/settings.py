@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 import conf
 from conf.schema import Book, Contest, Source, Strict, Universe
 from tasks.market.calendar import Calendar
 from tasks.market.lake import Lake
-from tasks.market.sources.protocol import DataSource
+from tasks.market.sources.protocol import DataSource, Place
 
 if TYPE_CHECKING:
     from tasks.learning.tracking import Shelf
@@ -118,10 +118,11 @@ def open_lake() -> Lake:
 
 
 def open_source(name: str) -> DataSource:
-    """Return the source called `name`, its folder found through the environment."""
+    """Return the source called `name`; its folder and its keys come from the environment."""
     from tasks.market.sources import SOURCES
 
     settings = load_source(name)
+    _known("source kind", settings.kind, SOURCES)
     folder: Path | None = None
     if settings.kind == "files":
         value = os.environ.get(settings.folder_variable)
@@ -131,7 +132,21 @@ def open_source(name: str) -> DataSource:
                 f"not set: export {settings.folder_variable}=<folder of deliveries>."
             )
         folder = Path(value).resolve()
-    return SOURCES[settings.kind](settings, folder)
+    names = settings.parts if settings.kind == "mixed" else ()
+    parts = {part: (load_source(part), open_source(part)) for part in names}
+    place = Place(folder, data_folder() / "spool" / name, _secrets(settings), parts)
+    return SOURCES[settings.kind](settings, place)
+
+
+def _secrets(settings: Source) -> dict[str, SecretStr]:
+    """Return what the environment holds for the variables that a source names as its keys."""
+    named = ("key_variable", "secret_variable", "contact_variable")
+    variables = [getattr(settings, field, None) for field in named]
+    return {
+        variable: SecretStr(os.environ[variable])
+        for variable in variables
+        if variable and os.environ.get(variable)
+    }
 
 
 def open_shelf() -> "Shelf":

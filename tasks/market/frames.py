@@ -16,18 +16,37 @@ RAW_BARS = {
     "close": REAL,
     "volume": REAL,
     "adj_close": REAL,
+    "currency": TEXT,  # null: the source's
 }
 # value: new shares for one old (split), or cash a share as traded (dividend).
 RAW_ACTIONS = {"ex_session": DAY, "symbol": TEXT, "kind": TEXT, "value": REAL}
-# asset_class: equity, fund, index or unknown. from_session: first known listed.
+# from_session and to_session: where the symbol is known to have begun and ended, null where not.
+# vendor_id: the vendor's own lasting id, null where it has none; root: what a contract is one of.
 RAW_LISTINGS = {
     "symbol": TEXT,
     "name": TEXT,
-    "asset_class": TEXT,
+    "asset_class": TEXT,  # conf.schema.AssetClass
     "sector": TEXT,
     "from_session": DAY,
+    "to_session": DAY,
+    "vendor_id": TEXT,
+    "exchange": TEXT,
+    "currency": TEXT,  # null: the source's
+    "multiplier": REAL,  # what one point of price is worth, in that currency; null: 1
+    "root": TEXT,
 }
 RAW_SERIES = {"session": DAY, "name": TEXT, "value": REAL, "known_on": DAY}
+# One figure of one filing; known_on: the day it was filed.
+RAW_FUNDAMENTALS = {
+    "period_end": DAY,
+    "symbol": TEXT,
+    "item": TEXT,
+    "value": REAL,
+    "form": TEXT,
+    "known_on": DAY,
+}
+# From `session` on the symbol is (1) or is not (0) a member of the index.
+RAW_MEMBERS = {"session": DAY, "index": TEXT, "symbol": TEXT, "member": WHOLE}
 
 # What the lake holds.
 BARS = {
@@ -49,7 +68,7 @@ BARS = {
 ACTIONS = {
     "ex_session": DAY,
     "instrument": TEXT,
-    "kind": TEXT,
+    "kind": TEXT,  # split, dividend, or roll: what a continuous future's holder is paid
     "value": REAL,
     "origin": TEXT,  # given or inferred
     "source": TEXT,
@@ -61,9 +80,14 @@ LISTINGS = {
     "symbol": TEXT,
     "name": TEXT,
     "asset_class": TEXT,
+    "exchange": TEXT,
     "sector": TEXT,
     "currency": TEXT,
+    "multiplier": REAL,
+    "root": TEXT,
+    "vendor_id": TEXT,
     "from_session": DAY,
+    "to_session": DAY,
     "source": TEXT,
     "delivery": DAY,
     "known_on": DAY,
@@ -72,6 +96,26 @@ SERIES = {
     "session": DAY,
     "name": TEXT,
     "value": REAL,
+    "source": TEXT,
+    "delivery": DAY,
+    "known_on": DAY,
+}
+FUNDAMENTALS = {
+    "period_end": DAY,
+    "instrument": TEXT,
+    "item": TEXT,
+    "symbol": TEXT,
+    "value": REAL,
+    "form": TEXT,
+    "source": TEXT,
+    "delivery": DAY,
+    "known_on": DAY,
+}
+MEMBERS = {
+    "session": DAY,
+    "index": TEXT,
+    "symbol": TEXT,
+    "member": WHOLE,
     "source": TEXT,
     "delivery": DAY,
     "known_on": DAY,
@@ -91,6 +135,15 @@ QUARANTINE = {
     "rule": TEXT,
     "detail": TEXT,
     "rows": WHOLE,
+}
+# What a person let out of quarantine.
+CLEARED = {
+    "source": TEXT,
+    "delivery": DAY,
+    "session": DAY,
+    "symbol": TEXT,
+    "reason": TEXT,
+    "cleared_by": TEXT,
 }
 VERDICTS = {
     "source": TEXT,
@@ -151,7 +204,9 @@ DRAFT_TARGETS = {
     "weight": REAL,
     "value": REAL,
     "shares": WHOLE,
-    "reference_price": REAL,
+    "reference_price": REAL,  # as quoted, in `currency`
+    "currency": TEXT,
+    "unit_value": REAL,  # of one point of price, in the book's currency: multiplier x rate
     "price_session": DAY,
     "current_shares": WHOLE,
     "drift": REAL,  # target weight less current weight
@@ -167,7 +222,9 @@ DRAFT_ORDERS = {
     "side": TEXT,  # buy or sell
     "quantity": WHOLE,
     "type": TEXT,  # limit or market
-    "limit_price": REAL,  # null where it may fill at any price
+    "limit_price": REAL,  # as quoted, in `currency`; null where it may fill at any price
+    "currency": TEXT,
+    "unit_value": REAL,
     "notional": REAL,
     "volume_share": REAL,  # of median daily volume; null where unknown
     "cost": REAL,  # estimated, in the book's currency
@@ -188,6 +245,9 @@ TABLES = {
     "actions": Table(ACTIONS, ("ex_session", "instrument", "kind"), None),
     "listings": Table(LISTINGS, ("instrument", "from_session"), None),
     "series": Table(SERIES, ("session", "name"), None),
+    "fundamentals": Table(FUNDAMENTALS, ("period_end", "instrument", "item"), None),
+    "members": Table(MEMBERS, ("session", "index", "symbol"), None),
+    "cleared": Table(CLEARED, ("delivery", "session", "symbol"), None),
     "quarantine": Table(QUARANTINE, ("delivery", "session", "symbol", "rule"), None),
     "verdicts": Table(VERDICTS, ("delivery",), None),
     "forecasts": Table(FORECASTS, ("session", "instrument"), None),

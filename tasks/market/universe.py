@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from conf.schema import AllUniverse, LiquidUniverse, ListedUniverse, Universe
+from conf.schema import AllUniverse, ListedUniverse, ScreenedUniverse, Universe
 from tasks.market.history import Array, View
 
 EQUITY, FUND, UNKNOWN = "equity", "fund", "unknown"
@@ -53,8 +53,7 @@ def asset_class_of(name: str) -> str:
 def members(universe: Universe, view: View, listings: pl.DataFrame) -> list[str]:
     """Return the instruments that may be held at the close of `view.as_of`, sorted.
 
-    All have a close at `as_of`. A `liquid` universe takes common stocks only, by median dollar
-    volume; the cut between equal volumes is made by instrument.
+    All have a close at `as_of`. The cut between equal volumes is made by instrument.
 
     Args:
         universe: Its rules.
@@ -68,21 +67,28 @@ def members(universe: Universe, view: View, listings: pl.DataFrame) -> list[str]
     listed = _newest(listings)
     if isinstance(universe, ListedUniverse):
         return _named(view, closed & _is_in(view, _of_symbols(listed, universe.symbols)))
-    stocks = listed.filter(pl.col("asset_class") == EQUITY)["instrument"].to_list()
-    return _most_liquid(universe, view, closed & _is_in(view, stocks))
+    if universe.asset_classes:
+        of_class = listed.filter(pl.col("asset_class").is_in(universe.asset_classes))
+        closed = closed & _is_in(view, of_class["instrument"].to_list())
+    return _most_liquid(universe, view, closed)
 
 
-def _most_liquid(universe: LiquidUniverse, view: View, eligible_N: NDArray[np.bool_]) -> list[str]:
+def _most_liquid(
+    universe: ScreenedUniverse, view: View, eligible_N: NDArray[np.bool_]
+) -> list[str]:
     """Return the first `count` of the eligible by median close times volume."""
-    value_TN = dollar_volume(view, sessions=universe.sessions)
+    eligible_N = eligible_N & (view.close_TN[-1] >= universe.min_price)
+    rules = universe.liquidity
+    if rules is None:
+        return _named(view, eligible_N)
+    value_TN = dollar_volume(view, sessions=rules.sessions)
     observed_N = np.isfinite(value_TN).sum(axis=0)
-    enough_N = observed_N >= min(universe.min_observed, universe.sessions)
-    eligible_N = eligible_N & enough_N & (view.close_TN[-1] >= universe.min_price)
+    eligible_N = eligible_N & (observed_N >= min(rules.min_observed, rules.sessions))
     places = np.flatnonzero(eligible_N)
     if not places.size:
         return []
     median = np.nanmedian(value_TN[:, places], axis=0)
-    ranked = places[np.argsort(-median, kind="stable")][: universe.count]
+    ranked = places[np.argsort(-median, kind="stable")][: rules.count]
     return [view.instruments[place] for place in np.sort(ranked)]
 
 

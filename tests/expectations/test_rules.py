@@ -17,7 +17,14 @@ NO_CLOSES = frames.empty(
 
 def bar(symbol: str | None = "AAA", session: date | None = MON, **numbers: float | None) -> dict:
     usual = {"open": 10.0, "high": 11.0, "low": 9.0, "close": 10.5, "volume": 100.0}
-    return {"session": session, "symbol": symbol, **usual, "adj_close": 10.5, **numbers}
+    return {
+        "session": session,
+        "symbol": symbol,
+        **usual,
+        "adj_close": 10.5,
+        "currency": None,
+        **numbers,
+    }
 
 
 def sorted_out(*bars: dict, reach: Reach = REACH) -> Sorted:

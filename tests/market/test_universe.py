@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conf.schema import AllUniverse, LiquidUniverse, ListedUniverse
+from conf.schema import AllUniverse, Liquidity, ListedUniverse, ScreenedUniverse
 from tasks.market.frames import LISTINGS, shaped
 from tasks.market.history import View
 from tasks.market.universe import asset_class_of, dollar_volume, members
@@ -15,9 +15,16 @@ NAN = float("nan")
 ALL = AllUniverse(kind="all", title="all")
 
 
-def liquid(count: int = 2, **rules: float) -> LiquidUniverse:
-    rules = {"sessions": 5, "min_observed": 3, **rules}
-    return LiquidUniverse(kind="liquid", title="liquid", count=count, **rules)
+def liquid(count: int = 2, **rules: float) -> ScreenedUniverse:
+    min_price = rules.pop("min_price", 1.0)
+    liquidity = Liquidity(**{"sessions": 5, "min_observed": 3, "count": count, **rules})
+    return ScreenedUniverse(
+        kind="screened",
+        title="liquid",
+        asset_classes=("equity",),
+        min_price=min_price,
+        liquidity=liquidity,
+    )
 
 
 def view(closes: dict[str, list[float]], volumes: dict[str, list[float]] | None = None) -> View:

@@ -1,32 +1,31 @@
-"""The data sources, by the `kind` of their settings: each is called with (settings, folder)."""
+"""The data sources, by the `kind` of their settings: each is called with (settings, place)."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from conf.schema import FilesSource, SampleSource, SimulatedSource
-from tasks.market.sources.protocol import DataSource
+from tasks.market.sources.protocol import DataSource, Place
 
 
-def _sample(conf: SampleSource, folder: Path | None) -> DataSource:
+def _sample(conf: SampleSource, place: Place) -> DataSource:
     from tasks.market.sources.sample import SampleData
 
     return SampleData(conf)
 
 
-def _files(conf: FilesSource, folder: Path | None) -> DataSource:
+def _files(conf: FilesSource, place: Place) -> DataSource:
     from tasks.market.sources.files import FilesData
 
-    return FilesData(conf, folder)
+    return FilesData(conf, place.folder)
 
 
-def _simulated(conf: SimulatedSource, folder: Path | None) -> DataSource:
+def _simulated(conf: SimulatedSource, place: Place) -> DataSource:
     from tasks.market.sources.simulated import SimulatedData
 
     return SimulatedData(conf)
 
 
-SOURCES: dict[str, Callable[[Any, Path | None], DataSource]] = {
+SOURCES: dict[str, Callable[[Any, Place], DataSource]] = {
     "sample": _sample,
     "files": _files,
     "simulated": _simulated,

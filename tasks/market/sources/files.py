@@ -32,7 +32,7 @@ class FilesData(DataSource):
         self._conf = conf
         self._folder = folder
 
-    def nights(self) -> list[date]:
+    def nights(self, until: date = date.max) -> list[date]:
         """Return the nights of the files and of the log, within the source's own dates."""
         if not self._tables():
             found = set(self._dated(self._archives(), "%Y%m%d"))

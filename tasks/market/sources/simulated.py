@@ -45,7 +45,7 @@ class SimulatedData(DataSource):
     def __init__(self, conf: SimulatedSource):
         self._conf = conf
 
-    def nights(self) -> list[date]:
+    def nights(self, until: date = date.max) -> list[date]:
         """Return the last session before `observed_from`, and every session from there on."""
         past = [session for session in self._sessions if session < self._conf.observed_from]
         return past[-1:] + self._sessions[len(past) :]

@@ -121,6 +121,7 @@ def test_reads_packed_nights_where_no_table_is(tmp_path):
         1.5,
         100,
         1.5,
+        None,
     )
     assert delivery.listings["name"].to_list() == ['Nano "X" Co', "TrueCar"]
 

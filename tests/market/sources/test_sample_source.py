@@ -35,7 +35,7 @@ def test_holds_twenty_stocks_from_1990_and_five_funds_from_2014(delivery):
 
 def test_has_closes_alone(delivery):
     last = delivery.bars.filter(session=date(2022, 12, 28), symbol="AAPL")
-    assert last.row(0)[2:] == (None, None, None, 125.674, None, None)
+    assert last.row(0)[2:] == (None, None, None, 125.674, None, None, None)
 
 
 def test_a_monthly_yield_is_known_from_the_next_months_first_session(delivery):

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from conf.schema import FilesSource, SampleSource, SimulatedSource, Source
 from tasks.market.frames import RAW_ACTIONS, RAW_BARS, RAW_LISTINGS, RAW_SERIES
 from tasks.market.sources import SOURCES
-from tasks.market.sources.protocol import DataSource, Delivery
+from tasks.market.sources.protocol import DataSource, Delivery, Place
 
 CONF = Path(__file__).parents[3] / "conf" / "sources"
 NIGHTS = """night,date,symbol,close
@@ -25,7 +25,7 @@ def small(kind: str, folder: Path) -> DataSource:
     if kind == "sample":
         days = {"starts": date(2020, 1, 2), "ends": date(2020, 3, 31)}
         return SOURCES[kind](
-            SampleSource(kind="sample", title="Sample", expected_rows=25, **days), None
+            SampleSource(kind="sample", title="Sample", expected_rows=25, **days), Place()
         )
     if kind == "simulated":
         days = {"starts": date(2020, 1, 2), "ends": date(2020, 3, 31)}
@@ -37,7 +37,7 @@ def small(kind: str, folder: Path) -> DataSource:
             observed_from=date(2020, 3, 2),
             **days,
         )
-        return SOURCES[kind](market, None)
+        return SOURCES[kind](market, Place())
     (folder / "nights.csv").write_text(NIGHTS)
     columns = {"session": "date", "symbol": "symbol", "close": "close"}
     files = FilesSource(
@@ -50,7 +50,7 @@ def small(kind: str, folder: Path) -> DataSource:
         columns=columns,
         night_column="night",
     )
-    return SOURCES[kind](files, folder)
+    return SOURCES[kind](files, Place(folder))
 
 
 def deliveries(source: DataSource) -> list[Delivery]:

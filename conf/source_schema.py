@@ -1,0 +1,119 @@
+"""Settings of data sources that lie here: packages, folders, simulations, and mixtures of them."""
+
+from datetime import date
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from conf.strict import Currency, Name, Positive, Strict, Symbol, Text, Variable
+
+AssetClass = Literal[
+    "equity", "fund", "index", "bond", "fx", "crypto", "future", "commodity", "unknown"
+]
+Content = Literal["bars", "series", "fundamentals"]
+
+
+class Continuous(Strict):
+    """How contracts of one root are chained into a series that never expires."""
+
+    root: Text
+    roll: Literal["volume", "calendar"] = "volume"
+    sessions_before: int = Field(5, ge=1, le=60, description="Latest roll, before the last trade.")
+
+
+class CrossCheck(Strict):
+    """A second source whose closes are held against this one's."""
+
+    source: Name
+    tolerance: Positive = Field(0.005, description="Largest relative difference of two closes.")
+
+
+class SourceBase(Strict):
+    """What every source says about itself."""
+
+    content: ClassVar[Content] = "bars"  # what a delivery must hold to be one
+
+    title: Text
+    calendar: str = "XNYS"
+    currency: Currency = "USD"
+    asset_class: AssetClass = Field("unknown", description="Of symbols no listing speaks of.")
+    basis: Literal["traded", "adjusted"] = "traded"
+    trades_at: Literal["open", "close"] = "open"  # the price an order decided at s gets at s+1
+    actions: Literal["given", "inferred", "none"] = "none"
+    starts: date
+    ends: date | None = None  # a source that has ended says so; empty means it still delivers
+    expected_rows: int = Field(ge=1, description="Rows of its own session a usual night brings.")
+    continuous: dict[Symbol, Continuous] = Field({}, description="Symbol -> how it is chained.")
+    cross_check: CrossCheck | None = None
+
+
+class SampleSource(SourceBase):
+    """Real daily closes that ship inside two packages: offline, and 20 survivors."""
+
+    kind: Literal["sample"]
+
+
+class FilesSource(SourceBase):
+    """A folder of CSV, Parquet or packed nightly deliveries."""
+
+    kind: Literal["files"]
+    folder_variable: Variable
+    tables: str | None = Field(None, description="Glob of CSV or Parquet files with bars.")
+    archives: str | None = Field(None, description="Glob of packed nights, read if no table is.")
+    log: str | None = Field(None, description="Glob of the log of deliveries, empty ones included.")
+    log_night: str = Field("night", description="Column of the log that holds the vendor night.")
+    listings: str | None = Field(None, description="Glob of symbol and name intervals.")
+    identities: str | None = Field(None, description="Glob of the vendor's ids and their symbols.")
+    fundamentals: str | None = Field(None, description="Glob of filings with the night known.")
+    memberships: str | None = Field(None, description="Glob of intervals of index membership.")
+    membership_of: Name | None = Field(None, description="Which index those intervals are of.")
+    columns: dict[str, str] = Field(description="Our column name -> the file's column name.")
+    night_column: str | None = None
+    night_in_name: str | None = Field(None, description="strptime pattern of a file's stem.")
+    one_delivery: bool = Field(False, description="History in one go: the night is the last date.")
+    symbols: tuple[Symbol, ...] = Field((), description="Only these; empty: all.")
+
+    @model_validator(mode="after")
+    def _one_way_to_tell_the_night(self) -> "FilesSource":
+        told = (self.night_column, self.night_in_name, self.one_delivery or None)
+        if self.tables and sum(way is not None for way in told) != 1:
+            raise ValueError("set exactly one of night_column, night_in_name and one_delivery")
+        if not self.tables and not self.archives:
+            raise ValueError("set tables, archives or both")
+        if bool(self.memberships) != bool(self.membership_of):
+            raise ValueError("memberships and membership_of go together")
+        return self
+
+
+Mishap = Literal[
+    "empty", "stale", "half", "doubled", "garbled", "times_100", "late", "holiday_rows"
+]
+
+
+class SimulatedSource(SourceBase):
+    """A seeded market whose truth is known."""
+
+    kind: Literal["simulated"]
+    seed: int = 7
+    names: int = Field(300, ge=20, le=20_000)
+    sectors: int = Field(10, ge=1, le=50)
+    observed_from: date = Field(description="Nights from here on are delivered one by one.")
+    planted_ic: float = Field(0.0, ge=0, le=0.3, description="IC of the planted signal; 0 = none.")
+    planted_horizon: int = Field(5, ge=1, le=60)
+    mishaps: dict[date, Mishap] = Field({}, description="Night -> what goes wrong with it.")
+
+    @model_validator(mode="after")
+    def _has_an_end_and_a_past(self) -> "SimulatedSource":
+        if self.ends is None or not self.starts < self.observed_from <= self.ends:
+            raise ValueError("needs dates in the order starts < observed_from <= ends")
+        if early := [night for night in self.mishaps if night < self.observed_from]:
+            raise ValueError(f"mishaps before observed_from: {', '.join(map(str, sorted(early)))}")
+        return self
+
+
+class MixedSource(SourceBase):
+    """Several sources on one calendar: each by its last bar closed before this calendar's close."""
+
+    kind: Literal["mixed"]
+    parts: tuple[Name, ...] = Field(min_length=2, description="Names in `conf/sources`.")
+    stale_sessions: int = Field(5, ge=0, description="Sessions an exchange rate may be old.")

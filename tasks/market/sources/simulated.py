@@ -3,10 +3,11 @@
 The market is the same whatever `ends` and `observed_from` say: they only cut and pack it.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,11 +23,12 @@ from tasks.market.frames import (
 )
 from tasks.market.sources.companies import name_of, sector_name, symbol_of
 from tasks.market.sources.market_model import Day, Market
+from tasks.market.sources.mishaps import BARS, Parts, cut_off, on_offer, sent
 from tasks.market.sources.planted_edge import planted_edge
 from tasks.market.sources.protocol import DataSource, Delivery, Payload
 from tasks.market.sources.tables import packed, unpacked
 
-BARS, ACTIONS, LISTINGS = "bars", "actions", "listings"
+ACTIONS, LISTINGS = "actions", "listings"
 PARTS = {BARS: RAW_BARS, ACTIONS: RAW_ACTIONS, LISTINGS: RAW_LISTINGS}
 
 
@@ -46,12 +48,19 @@ class SimulatedData(DataSource):
         self._conf = conf
 
     def nights(self, until: date = date.max) -> list[date]:
-        """Return the last session before `observed_from`, and every session from there on."""
-        past = [session for session in self._sessions if session < self._conf.observed_from]
-        return past[-1:] + self._sessions[len(past) :]
+        """Return the last session before `observed_from`, and every night from there on.
+
+        Those are the sessions, and the holidays on which the vendor sends something all the same.
+        """
+        past = self._sessions[: self._live][-1:]
+        offered = [*past, *self._sessions[self._live :], *self._holidays]
+        return [n for n in sorted(offered) if on_offer(n, self._conf.mishaps, until)]
 
     def pull(self, nights: Sequence[date]) -> Iterator[Payload]:
-        """Yield bars, actions and new listings of each night; a live night repeats its eve."""
+        """Yield bars, actions and new listings of each night; a live night repeats its eve.
+
+        What goes wrong with a night (`mishaps`) goes wrong each time it is asked for.
+        """
         offered = self.nights()
         if unknown := sorted(set(nights) - set(offered)):
             raise ValueError(
@@ -60,16 +69,32 @@ class SimulatedData(DataSource):
             )
         for night in sorted(set(nights)):
             past = night < self._conf.observed_from
-            own = date.min if past else night
-            eve = date.min if past else self._sessions[self._sessions.index(night) - 1]
-            parts = {
-                BARS: _between(self._printed.bars, "session", eve, night),
-                ACTIONS: _between(self._printed.actions, "ex_session", own, night),
-                LISTINGS: _between(self._printed.listings, "from_session", own, night),
-            }
-            for request, frame in parts.items():
+            vintage: Literal["assumed", "observed"] = "assumed" if past else "observed"
+            kind = self._conf.mishaps.get(night)
+            for request, frame in self._sent(night).items():
                 body = packed(frame)
-                yield Payload(night, request, body, "assumed" if past else "observed")
+                yield Payload(night, request, cut_off(body) if kind == "garbled" else body, vintage)
+
+    def _sent(self, night: date) -> Parts:
+        """Return what is sent for one night."""
+        if night < self._conf.observed_from:
+            return self._rows(date.min, date.min, night)
+        kind = self._conf.mishaps.get(night)
+        at = bisect_right(self._sessions, night) - 1
+        own = night if night in self._holidays else self._sessions[at]
+        right = self._rows(self._sessions[at - 1], own, night)
+        if kind is None:
+            return right
+        before = self._rows(self._sessions[max(at - 2, 0)], *[self._sessions[at - 1]] * 2)
+        return sent(kind, right, night=night, before=before)
+
+    def _rows(self, eve: date, own: date, night: date) -> Parts:
+        """Return the bars from `eve` to `night`, and what is new from `own` on."""
+        return {
+            BARS: _between(self._printed.bars, "session", eve, night),
+            ACTIONS: _between(self._printed.actions, "ex_session", own, night),
+            LISTINGS: _between(self._printed.listings, "from_session", own, night),
+        }
 
     def normalise(self, payloads: Sequence[Payload]) -> Delivery:
         """Read one night's payloads."""
@@ -99,6 +124,25 @@ class SimulatedData(DataSource):
         a signal are in it; without a planted edge all values are zero.
         """
         return self._printed.truth
+
+    @cached_property
+    def _live(self) -> int:
+        """The position of the first live session."""
+        return bisect_left(self._sessions, self._conf.observed_from)
+
+    @cached_property
+    def _holidays(self) -> list[date]:
+        """The nights that are no sessions and on which something is sent."""
+        named = self._conf.mishaps
+        sessions = set(self._sessions)
+        for night, kind in named.items():
+            if (kind == "holiday_rows") == (night in sessions):
+                wanted = "a day without one" if kind == "holiday_rows" else "a session"
+                raise ValueError(
+                    f"{self._conf.title!r}: the mishap {kind!r} needs {wanted} up to "
+                    f"{self._conf.ends}, and {night} is none."
+                )
+        return sorted(night for night, kind in named.items() if kind == "holiday_rows")
 
     @cached_property
     def _sessions(self) -> list[date]:

@@ -12,6 +12,7 @@ from conf.source_schema import Content as Content
 from conf.source_schema import Continuous as Continuous
 from conf.source_schema import CrossCheck as CrossCheck
 from conf.source_schema import FilesSource, MixedSource, SampleSource, SimulatedSource
+from conf.source_schema import Mishap as Mishap
 from conf.source_schema import SourceBase as SourceBase
 from conf.strict import BPS as BPS
 from conf.strict import Currency, Fraction, Name, Positive, Strict, Symbol, Text

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.data import app as data
+
 app = typer.Typer(
     name="afterclose",
     help="From the closing bell to tomorrow's target portfolio.",
@@ -15,6 +17,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(data, name="data")
 
 
 def _names(folder: str) -> list[str]:
@@ -39,11 +44,11 @@ def night(
     force_reason: Force = None,
 ) -> None:
     """Run a whole night: ingest, judge, train what is due, forecast, and release targets."""
-    _ready()
+    ready()
     from flows.nightly import nightly
 
     books = books or ["sample"]
-    outcomes = _run(nightly, books=books, as_of=_day(as_of), force_reason=force_reason)
+    outcomes = run(nightly, books=books, as_of=_day(as_of), force_reason=force_reason)
     from flows.display import show_night
 
     show_night(outcomes)
@@ -56,10 +61,33 @@ def ingest(
     as_of: AsOf = None,
 ) -> None:
     """Pull what a source offers and let the gate judge it."""
-    _ready()
+    ready()
     from flows.ingest import ingest as flow
 
-    _finish(_run(flow, source=source, as_of=_day(as_of)))
+    finish(run(flow, source=source, as_of=_day(as_of)))
+
+
+@app.command()
+def backfill(
+    source: Annotated[str, typer.Option(help=f"{', '.join(_names('sources'))}.")] = "sample",
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First night; empty: all there is."),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Last night; empty: the newest."),
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Go on after a night that the gate blocks.")
+    ] = False,
+) -> None:
+    """Land, judge and prepare the nights that are missing, oldest first; touches no target."""
+    ready()
+    from flows.backfill import backfill as flow
+
+    dates = {"first": _day(first), "last": _day(last)}
+    finish(run(flow, source=source, **dates, keep_going=keep_going))
 
 
 @app.command()
@@ -68,10 +96,10 @@ def train(
     as_of: AsOf = None,
 ) -> None:
     """Fit what a contest's schedule asks for, and log it for comparison."""
-    _ready()
+    ready()
     from flows.train import train as flow
 
-    _finish(_run(flow, contest=contest, as_of=_day(as_of)))
+    finish(run(flow, contest=contest, as_of=_day(as_of)))
 
 
 @app.command()
@@ -79,11 +107,11 @@ def rebalance(
     book: BookArgument = "sample", as_of: AsOf = None, force_reason: Force = None
 ) -> None:
     """Release one book's target from data already judged."""
-    _ready()
+    ready()
     from flows.display import show_night
     from flows.rebalance import rebalance as flow
 
-    outcomes = _run(flow, book=book, as_of=_day(as_of), force_reason=force_reason)
+    outcomes = run(flow, book=book, as_of=_day(as_of), force_reason=force_reason)
     show_night(outcomes)
     _leave(outcomes)
 
@@ -101,10 +129,10 @@ def backtest(
     ] = None,
 ) -> None:
     """Walk a book through its past with the functions of the night; touches no target."""
-    _ready()
+    ready()
     from flows.backtest import backtest as flow
 
-    _finish(_run(flow, book=book, first=_day(first), last=_day(last)))
+    finish(run(flow, book=book, first=_day(first), last=_day(last)))
 
 
 @app.command()
@@ -114,7 +142,7 @@ def why(
     as_of: AsOf = None,
 ) -> None:
     """Say why a book wants what it wants of one name, back to the rows it rests on."""
-    _ready()
+    ready()
     from flows.display import show_why
 
     show_why(book, symbol, _day(as_of))
@@ -123,7 +151,7 @@ def why(
 @app.command()
 def doctor() -> None:
     """Check that everything a night needs is here, and say what is not."""
-    data = _ready()
+    data = ready()
     from flows.doctor import examine
 
     raise typer.Exit(examine(data))
@@ -167,7 +195,7 @@ def _data() -> Path:
     return Path(os.environ.get("AFTERCLOSE_DATA") or "data").resolve()
 
 
-def _ready() -> Path:
+def ready() -> Path:
     """Set the surroundings of a run before anything of Prefect or MLflow is imported."""
     from flows.environment import prepare
 
@@ -180,7 +208,7 @@ def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
 
 
-def _run(flow: Any, **parameters: Any) -> list[dict[str, Any]]:
+def run(flow: Any, **parameters: Any) -> list[dict[str, Any]]:
     """Run a flow to its end; return its outcomes, or end with the reason it never began."""
     from flows.outcomes import outcomes_of
 
@@ -188,7 +216,8 @@ def _run(flow: Any, **parameters: Any) -> list[dict[str, Any]]:
     return outcomes_of(flow(**plain, return_state=True))
 
 
-def _finish(outcomes: list[dict[str, Any]]) -> None:
+def finish(outcomes: list[dict[str, Any]]) -> None:
+    """Print how a run ended, and leave with 1 where it did not end well."""
     from flows.display import show_lines
 
     show_lines(outcomes)

@@ -49,5 +49,5 @@ def _source(given: dict[str, Any], name: str) -> str:
 
 
 def _day(given: dict[str, Any]) -> date | None:
-    day = given.get("as_of") or given.get("last")
+    day = given.get("as_of") or given.get("last") or given.get("night")
     return date.fromisoformat(day) if isinstance(day, str) else day

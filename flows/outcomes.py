@@ -6,7 +6,17 @@ from typing import Any, NamedTuple
 
 from prefect.states import Completed, Failed, State
 
-GOOD = ("released", "released already", "nothing new", "skipped", "judged", "trained", "walked")
+GOOD = (
+    "released",
+    "released already",
+    "nothing new",
+    "skipped",
+    "judged",
+    "backfilled",
+    "cleared",
+    "trained",
+    "walked",
+)
 
 
 class Outcome(NamedTuple):

@@ -8,7 +8,8 @@ from prefect.states import State
 
 from flows.outcomes import Outcome, failure
 from tasks.forecast import forecast_contest
-from tasks.ingest import judge_deliveries, land_deliveries
+from tasks.ingest import land_deliveries
+from tasks.judge import judge_deliveries
 from tasks.night import close_night
 from tasks.prepare import prepare_features
 from tasks.rebalance import choose_targets, measure_risk, release_targets

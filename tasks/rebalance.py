@@ -14,7 +14,7 @@ from prefect import get_run_logger, runtime, task
 
 from tasks.execution.release import Conflict, Released, latest_revision, release
 from tasks.execution.writers import WRITERS
-from tasks.ingest import serving
+from tasks.judge import serving
 from tasks.market import frames
 from tasks.market.lake import Lake, seen_hash
 from tasks.portfolio.decide import Holdings, decide

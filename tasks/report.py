@@ -16,7 +16,7 @@ from prefect.artifacts import (
 
 from tasks.execution.release import manifest_of
 from tasks.execution.standing import Released
-from tasks.ingest import serving
+from tasks.judge import serving
 from tasks.market.lake import Lake
 from tasks.market.windows import recent_returns
 from tasks.releases import page_of, release_at

@@ -88,10 +88,10 @@ class House:
 
     def forecast(self, as_of: date) -> None:
         """Ingest, judge, prepare, train and forecast, quietly."""
-        from tasks import forecast, ingest, prepare, train
+        from tasks import forecast, ingest, judge, prepare, train
 
         ingest.land_deliveries.fn("tiny", as_of)
-        assert ingest.judge_deliveries.fn("tiny", as_of) == "pass"
+        assert judge.judge_deliveries.fn("tiny", as_of) == "pass"
         prepare.prepare_features.fn("tiny", as_of)
         train.train_contest.fn("tiny", as_of)
         forecast.forecast_contest.fn("tiny", as_of)

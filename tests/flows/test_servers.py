@@ -24,7 +24,7 @@ from flows.servers import PREFECT_FILE, announcement, deploy, down, up
 
 ROOT = PREFECT_FILE.parent
 TOY = Path(__file__).parent / "toy" / "prefect.yaml"
-DEPLOYED = {"nightly", "ingest", "train", "rebalance", "backtest"}
+DEPLOYED = {"backfill", "release", "nightly", "ingest", "train", "rebalance", "backtest"}
 
 
 def free_ports() -> Ports:

@@ -97,25 +97,25 @@ def test_a_session_that_was_passed_over_cannot_be_traded_any_more(build):
 
 
 def test_a_night_that_never_came_is_missing_whatever_came_later(build, monkeypatch):
-    from tasks import ingest
+    from tasks import ingest, judge
 
     house = build("missing")
     withheld(monkeypatch, SECOND)
     with house.open():
         ingest.land_deliveries.fn("tiny", LAST)
-        assert ingest.judge_deliveries.fn("tiny", LAST) == "pass"
-        assert ingest.judge_deliveries.fn("tiny", SECOND) == "missing"
+        assert judge.judge_deliveries.fn("tiny", LAST) == "pass"
+        assert judge.judge_deliveries.fn("tiny", SECOND) == "missing"
 
 
 def test_a_late_delivery_gives_the_tables_of_one_on_time(build, monkeypatch):
     """No release has read what it changes: all that followed is judged and made anew."""
-    from tasks import ingest
+    from tasks import ingest, judge
 
     late, punctual = build("late"), build("punctual")
     with late.open():
         _without(late, monkeypatch, SECOND)
         ingest.land_deliveries.fn("tiny", SECOND)
-        ingest.judge_deliveries.fn("tiny", SECOND)
+        judge.judge_deliveries.fn("tiny", SECOND)
         late.forecast(THIRD)
         theirs = _tables()
     _assert_same(theirs, punctual)

@@ -6,7 +6,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from tasks import ingest, prepare
+from tasks import ingest, judge, prepare
 from tasks.features import FEATURE_SETS
 from tasks.settings import open_lake
 
@@ -19,7 +19,7 @@ def barred(build):
     made = build("house")
     with made.open():
         ingest.land_deliveries.fn("tiny", DAY)
-        ingest.judge_deliveries.fn("tiny", DAY)
+        judge.judge_deliveries.fn("tiny", DAY)
         yield made
 
 

@@ -1,0 +1,55 @@
+"""Backfill tasks: which nights a source still owes, and what became of those that were judged."""
+
+from datetime import date
+from typing import Any
+
+from prefect import task
+
+from tasks.judge import verdicts_of
+from tasks.market.lake import Lake
+from tasks.settings import calendar, load_contest, load_source, names_in, open_lake
+
+VERDICTS = ("pass", "warn", "skip", "block")
+
+
+@task(task_run_name="missing-{source}-{first}-{last}")
+def missing_sessions(source: str, first: date, last: date) -> list[date]:
+    """Return the sessions from `first` to `last` that no judged delivery covers, oldest first."""
+    lake, settings = open_lake(), load_source(source)
+    verdicts = verdicts_of(lake, source)
+    judged = set(verdicts["delivery"])
+    assumed = verdicts.filter(verdicts["vintage"] == "assumed")["delivery"].max()
+    owed = calendar(settings.calendar).sessions(max(first, settings.starts), last)
+    covered = assumed if isinstance(assumed, date) else date.min
+    return [session for session in owed if session not in judged and session > covered]
+
+
+@task(task_run_name="verdicts-{source}-{first}-{last}")
+def verdicts_between(source: str, first: date, last: date) -> list[dict[str, Any]]:
+    """Return (night, verdict, reasons, …) of the nights from `first` to `last`, oldest first."""
+    return verdict_list(open_lake(), source, first, last)
+
+
+def verdict_list(
+    lake: Lake, source: str, first: date = date.min, last: date = date.max
+) -> list[dict[str, Any]]:
+    """Return one plain record for each judged night, oldest first."""
+    return [
+        {
+            "source": source,
+            "night": row["delivery"],
+            "verdict": row["verdict"],
+            "reasons": row["reasons"].split("; ") if row["reasons"] else [],
+            "known_on": row["known_on"],
+            "rows": row["rows"],
+            "clean": row["clean"],
+            "quarantined": row["quarantined"],
+        }
+        for row in verdicts_of(lake, source).iter_rows(named=True)
+        if first <= row["delivery"] <= last
+    ]
+
+
+def contests_on(source: str) -> list[str]:
+    """Return the contests that learn from `source`."""
+    return [name for name in names_in("models") if load_contest(name).source == source]

@@ -28,11 +28,14 @@ class View(NamedTuple):
     close_TN: Array
     volume_TN: Array
     split_TN: Array  # new shares for one old, on the ex session; 1 elsewhere
-    dividend_TN: Array  # cash a share as traded on the ex session, on it; 0 elsewhere
+    dividend_TN: Array  # cash a share as traded on the ex session, on it, with what a roll pays (or
+    # takes); 0 elsewhere
 
 
 FIELDS = ("open", "high", "low", "close", "volume")
-KINDS = {"split": 1.0, "dividend": 0.0}  # kind of action -> its value where there is none
+# Kind of action -> its value where there is none. A roll is the signed cash that the holder of one
+# unit of a continuous future is paid when its front contract changes.
+KINDS = {"split": 1.0, "dividend": 0.0, "roll": 0.0}
 Prints = Literal["first", "last"]
 
 
@@ -85,7 +88,14 @@ class History:
             for kind, of_kind in _by_kind(actions).items()
         }
         self._fields = [np.full(shape, np.nan) for _ in FIELDS]
-        self._effects = {kind: np.full(shape, none) for kind, none in KINDS.items()}
+        self._effects = {
+            kind: np.full(shape, KINDS[kind])
+            for kind in KINDS
+            if kind != "roll" or self._actions["roll"].session.size
+        }
+        # One array where there are no rolls: nothing is added, so no bit of it changes.
+        rolls = "roll" in self._effects
+        self._cash = np.zeros(shape) if rolls else self._effects["dividend"]
         self._now = -1
 
     def roll(self, as_of: date) -> View:
@@ -94,11 +104,20 @@ class History:
         if now < self._now:
             raise ValueError(f"History stands at {self.sessions[self._now]}: no way to {as_of}.")
         _apply(self._bars, self._fields, self._now, now)
-        for kind, cells in self._actions.items():
-            _apply(cells, [self._effects[kind]], self._now, now)
+        for kind, effect in self._effects.items():
+            _apply(self._actions[kind], [effect], self._now, now)
+        if "roll" in self._effects:
+            self._add_up_cash(self._now, now)
         self._now = now
-        arrays = [_sealed(array[: now + 1]) for array in (*self._fields, *self._effects.values())]
-        return View(as_of, self.sessions[: now + 1], self.instruments, *arrays)
+        arrays = *self._fields, self._effects["split"], self._cash
+        seen = [_sealed(array[: now + 1]) for array in arrays]
+        return View(as_of, self.sessions[: now + 1], self.instruments, *seen)
+
+    def _add_up_cash(self, before: int, now: int) -> None:
+        """Add dividends and rolls where either became known after session `before`, up to `now`."""
+        for kind in ("dividend", "roll"):
+            where = _fresh(self._actions[kind], before, now)
+            self._cash[where] = self._effects["dividend"][where] + self._effects["roll"][where]
 
     def _place(self, as_of: date) -> int:
         if as_of not in self._places:
@@ -153,10 +172,21 @@ def _found(days_T: Codes, column: pl.Series) -> tuple[Codes, NDArray[np.bool_]]:
 
 def _apply(cells: _Cells, arrays: Sequence[Array], before: int, now: int) -> None:
     """Write what became known after session `before`, up to `now`; later rows win."""
-    start, stop = (int(cells.ends[place]) if place >= 0 else 0 for place in (before, now))
-    where = cells.session[start:stop], cells.instrument[start:stop]
+    fresh = _span(cells, before, now)
+    where = _fresh(cells, before, now)
     for array, values in zip(arrays, cells.values, strict=True):
-        array[where] = values[start:stop]
+        array[where] = values[fresh]
+
+
+def _fresh(cells: _Cells, before: int, now: int) -> tuple[Codes, Codes]:
+    """Return the cells of the grid of which something became known after `before`, up to `now`."""
+    fresh = _span(cells, before, now)
+    return cells.session[fresh], cells.instrument[fresh]
+
+
+def _span(cells: _Cells, before: int, now: int) -> slice:
+    start, stop = (int(cells.ends[place]) if place >= 0 else 0 for place in (before, now))
+    return slice(start, stop)
 
 
 def _sealed(array: Array) -> Array:

@@ -166,6 +166,18 @@ def test_over_a_gap_all_falls_on_the_session_that_trades_again():
     np.testing.assert_allclose(total_returns(seen)[:, 0], expected, rtol=1e-12)
 
 
+def test_there_is_a_return_to_a_price_below_zero_and_none_from_it():
+    seen = view([[18.27], [-36.98], [9.06], [10.0]])
+    expected = [NAN, -36.98 / 18.27 - 1, NAN, 10.0 / 9.06 - 1]
+    np.testing.assert_allclose(total_returns(seen)[:, 0], expected, rtol=1e-12)
+
+
+def test_a_roll_leaves_only_the_new_contracts_own_change():
+    old_before, new_before, new_after = 50.0, 52.0, 53.0
+    seen = view([[old_before], [new_after]], {}, {(1, 0): old_before - new_before})
+    assert total_returns(seen)[1, 0] == pytest.approx((new_after - new_before) / old_before)
+
+
 @given(st.integers(2, 12), st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
 def test_a_held_share_grows_by_the_product_of_returns_and_names_do_not_touch(count, seed):

@@ -109,6 +109,29 @@ def test_corrected_actions_follow_the_same_rule(prints, expected):
     assert view.split_TN[0, 0] == expected
 
 
+def test_a_roll_pays_or_takes_beside_the_dividend_of_its_session():
+    acts = actions(
+        (SECOND, "a", "roll", -1.25, SECOND),
+        (SECOND, "a", "dividend", 0.5, THIRD),
+        (THIRD, "a", "roll", 2.0, THIRD),
+        (SECOND, "b", "dividend", 0.25, SECOND),
+    )
+    market = history(bars((FIRST, "a", FIRST, 1.0), (FIRST, "b", FIRST, 1.0)), acts)
+    assert market.roll(SECOND).dividend_TN.tolist() == [[0.0, 0.0], [-1.25, 0.25]]
+    assert market.roll(THIRD).dividend_TN.tolist() == [[0.0, 0.0], [-0.75, 0.25], [2.0, 0.0]]
+
+
+def test_a_corrected_roll_takes_the_place_of_the_first_beside_the_dividend():
+    acts = actions(
+        (FIRST, "a", "roll", 1.0, FIRST),
+        (FIRST, "a", "dividend", 0.5, FIRST),
+        (FIRST, "a", "roll", -3.0, SECOND),
+    )
+    market = history(bars((FIRST, "a", FIRST, 1.0)), acts, "last")
+    assert market.roll(FIRST).dividend_TN[0, 0] == 1.5
+    assert market.roll(SECOND).dividend_TN[0, 0] == -2.5
+
+
 def test_time_runs_forward_only():
     market = history(bars((FIRST, "a", FIRST, 1.0)))
     again = market.roll(SECOND), market.roll(SECOND)
@@ -156,7 +179,7 @@ ACTION_ROWS = st.lists(
     st.tuples(
         st.integers(0, 4),
         st.sampled_from("ab"),
-        st.sampled_from(["split", "dividend"]),
+        st.sampled_from(["split", "dividend", "roll"]),
         st.floats(0.1, 5),
         st.integers(0, 4),
     ),

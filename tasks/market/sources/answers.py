@@ -1,0 +1,128 @@
+"""What an answer looks like: whether it is what was asked for, and how it is opened."""
+
+import json
+import zipfile
+import zlib
+from codecs import getincrementaldecoder
+from io import BytesIO
+from typing import Any, Literal
+
+from tasks.market.sources.protocol import Unreadable
+
+Expected = Literal["json", "csv", "zip", "xml", "text"]
+MIB = 1 << 20
+SHOWN = 120  # characters of an answer that an error may show
+# What errors that come with status 200 call themselves, at the top of a JSON object.
+ERROR_KEYS = ("error", "errors", "error_message", "quandl_error", "detail", "message", "msg")
+HTML = (b"<!doctype html", b"<html", b"<head", b"<script", b"<body")
+
+
+def complaint(body: bytes, expect: Expected, *, limit: int) -> str | None:
+    """Say what is wrong with an answer where `expect` was asked for; None where nothing is.
+
+    `limit` is the most bytes that a zip file may hold once unpacked.
+    """
+    if not body.strip():
+        return "an empty body"
+    if expect == "zip":
+        return _zip_complaint(body, limit)
+    if wrong := _text_complaint(body):
+        return wrong
+    start = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start[:15].lower().startswith(HTML) or b"<html" in start[:2000].lower():
+        return f"a web page, not {expect}: {shown(start)}"
+    if expect == "xml":
+        return _xml_complaint(start)
+    if expect == "json":
+        return _json_complaint(body)
+    if start.startswith(b"{"):
+        return f"a JSON object, not {expect}: {shown(start)}"
+    if expect == "csv" and b"," not in start.split(b"\n", 1)[0]:
+        return f"no comma in the first line of what should be CSV: {shown(start)}"
+    return None
+
+
+def json_of(body: bytes, *, what: str) -> Any:
+    """Return a kept JSON answer; numbers may be NaN or infinite, as some vendors write them."""
+    try:
+        return json.loads(text_of(body, what=what))
+    except (ValueError, RecursionError) as reason:
+        raise Unreadable(f"{what} is no JSON ({reason}).") from reason
+
+
+def text_of(body: bytes, *, what: str) -> str:
+    """Return a kept answer as text, without the mark that some put before UTF-8."""
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as reason:
+        raise Unreadable(f"{what} is no UTF-8 text ({reason}).") from reason
+
+
+def unzipped(body: bytes, *, what: str, limit: int) -> bytes:
+    """Return the one file that a kept zip holds; it may be `limit` bytes long."""
+    if wrong := _zip_complaint(body, limit):
+        raise Unreadable(f"{what} is {wrong}.")
+    with zipfile.ZipFile(BytesIO(body)) as archive:
+        names = archive.namelist()
+        if len(names) != 1:
+            raise Unreadable(f"{what} holds {len(names)} files where one was expected.")
+        return archive.read(names[0])
+
+
+def shown(body: bytes) -> str:
+    """Return the start of an answer on one line, fit for an error."""
+    text = body[: 4 * SHOWN].decode("utf-8", "replace")
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return repr(line if len(line) <= SHOWN else line[:SHOWN] + "…")
+
+
+def _text_complaint(body: bytes) -> str | None:
+    if b"\0" in body:
+        return "text with NUL bytes (UTF-16, or broken)"
+    decoder, view = getincrementaldecoder("utf-8")(), memoryview(body)
+    try:
+        for start in range(0, len(view), MIB):  # piece by piece: text takes up to four times more
+            decoder.decode(view[start : start + MIB])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as reason:
+        return f"no UTF-8 text ({reason.reason})"
+    return None
+
+
+def _json_complaint(body: bytes) -> str | None:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as reason:
+        return f"no JSON, or not all of it ({reason}): {shown(body)}"
+    if isinstance(found, dict):
+        said = {key: found[key] for key in ERROR_KEYS if found.get(key)}
+        if said:
+            return f"an error in JSON: {shown(json.dumps(said).encode())}"
+    if not isinstance(found, dict | list):
+        return f"neither a JSON object nor a list: {shown(body)}"
+    return None
+
+
+def _xml_complaint(start: bytes) -> str | None:
+    if not start.startswith(b"<"):
+        return f"no XML: {shown(start)}"
+    if b"<!DOCTYPE" in start or b"<!ENTITY" in start:  # what a billion laughs are made of
+        return "XML that defines entities of its own"
+    return None
+
+
+def _zip_complaint(body: bytes, limit: int) -> str | None:
+    if not body.startswith(b"PK"):
+        return f"no zip file: {shown(body)}"
+    try:
+        with zipfile.ZipFile(BytesIO(body)) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            if size > limit:
+                return f"a zip file that holds {size} bytes where {limit} are the most"
+            if broken := archive.testzip():
+                return f"a zip file whose {shown(broken.encode())} is broken"
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as reason:
+        return f"a zip file that cannot be opened ({reason})"
+    except (NotImplementedError, RuntimeError) as reason:  # a strange method, or a password
+        return f"a zip file that cannot be opened ({reason})"
+    return None

@@ -3,7 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from conf.schema import FilesSource, SampleSource, SimulatedSource
+from conf.schema import (
+    AlpacaSource,
+    BinanceSource,
+    EcbSource,
+    EdgarSource,
+    FilesSource,
+    FredSource,
+    FrenchSource,
+    SampleSource,
+    SimulatedSource,
+    TiingoSource,
+    YahooSource,
+)
 from tasks.market.sources.protocol import DataSource, Place
 
 
@@ -25,8 +37,64 @@ def _simulated(conf: SimulatedSource, place: Place) -> DataSource:
     return SimulatedData(conf)
 
 
+def _tiingo(conf: TiingoSource, place: Place) -> DataSource:
+    from tasks.market.sources.tiingo import TiingoData
+
+    return TiingoData(conf, place)
+
+
+def _alpaca(conf: AlpacaSource, place: Place) -> DataSource:
+    from tasks.market.sources.alpaca import AlpacaData
+
+    return AlpacaData(conf, place)
+
+
+def _yahoo(conf: YahooSource, place: Place) -> DataSource:
+    from tasks.market.sources.yahoo import YahooData
+
+    return YahooData(conf, place)
+
+
+def _fred(conf: FredSource, place: Place) -> DataSource:
+    from tasks.market.sources.fred import FredData
+
+    return FredData(conf, place)
+
+
+def _ecb(conf: EcbSource, place: Place) -> DataSource:
+    from tasks.market.sources.ecb import EcbData
+
+    return EcbData(conf, place)
+
+
+def _edgar(conf: EdgarSource, place: Place) -> DataSource:
+    from tasks.market.sources.edgar import EdgarData
+
+    return EdgarData(conf, place)
+
+
+def _french(conf: FrenchSource, place: Place) -> DataSource:
+    from tasks.market.sources.french import FrenchData
+
+    return FrenchData(conf, place)
+
+
+def _binance(conf: BinanceSource, place: Place) -> DataSource:
+    from tasks.market.sources.binance import BinanceData
+
+    return BinanceData(conf, place)
+
+
 SOURCES: dict[str, Callable[[Any, Place], DataSource]] = {
     "sample": _sample,
     "files": _files,
     "simulated": _simulated,
+    "tiingo": _tiingo,
+    "alpaca": _alpaca,
+    "yahoo": _yahoo,
+    "fred": _fred,
+    "ecb": _ecb,
+    "edgar": _edgar,
+    "french": _french,
+    "binance": _binance,
 }

@@ -77,6 +77,12 @@ class Calendar:
         place = bisect_left(self._days.sessions, session) + n
         return self._at(place, f"{n} sessions from {session}")
 
+    def close_of(self, session: date) -> datetime:
+        """Return when `session` closes, in UTC; early closes count."""
+        if not self.is_session(session):
+            raise ValueError(f"{session} is no session of {self.name}: it has no close.")
+        return self._days.closes[bisect_left(self._days.sessions, session)]
+
     def last_closed(self, now: datetime) -> date:
         """Return the newest session that has closed at `now`, a time with a zone."""
         if now.tzinfo is None:

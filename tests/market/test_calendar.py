@@ -75,3 +75,11 @@ def test_reaches_from_1985_to_2030_whatever_the_day():
 
 def test_a_calendar_that_knows_fewer_years_still_loads():
     assert Calendar("XSHG").is_session(date(2016, 7, 4))
+
+
+def test_tells_when_a_session_closes_in_utc_early_closes_too():
+    assert NEW_YORK.close_of(FRIDAY) == datetime(2016, 7, 1, 20, tzinfo=UTC)
+    assert NEW_YORK.close_of(date(2016, 11, 25)) == datetime(2016, 11, 25, 18, tzinfo=UTC)
+    assert Calendar("24/7").close_of(FRIDAY) == datetime(2016, 7, 2, tzinfo=UTC)
+    with pytest.raises(ValueError, match="2016-07-04 is no session of XNYS"):
+        NEW_YORK.close_of(HOLIDAY)

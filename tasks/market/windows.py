@@ -20,10 +20,11 @@ def recent_returns(view: View, sessions: int) -> Array:
     return total_returns(tail(view, sessions + 1))[1:]
 
 
-def day_frame(view: View) -> pl.DataFrame:
+def day_frame(view: View, unit_TN: Array | None = None) -> pl.DataFrame:
     """Return (instrument, open, close, split, dividend) of the view's last session.
 
-    Names without a price and without an action that day have no row.
+    Names without a price and without an action that day have no row. Where the view was put into
+    a book's currency by `unit_TN`, `unit_value` says what a point of a quoted price is worth.
     """
     columns = {
         "open": view.open_TN[-1],
@@ -31,6 +32,8 @@ def day_frame(view: View) -> pl.DataFrame:
         "split": view.split_TN[-1],
         "dividend": view.dividend_TN[-1],
     }
+    if unit_TN is not None:
+        columns["unit_value"] = unit_TN[-1]
     frame = pl.DataFrame({"instrument": list(view.instruments), **columns}).with_columns(
         pl.col("open", "close").fill_nan(None)
     )

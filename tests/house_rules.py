@@ -30,7 +30,8 @@ DOORS = {  # framework -> the only places that may import it
     "sklearn": ["tasks/models/baselines/"],
     "plotly": ["tasks/reports/"],
     "psutil": ["flows/"],
-    "typer": ["flows/cli.py"],
+    "filelock": ["tasks/locks.py"],
+    "typer": ["flows/cli.py", "flows/data.py"],
     "yaml": ["tasks/settings.py"],
     "importlib.import_module": [],  # no import by string
     "pickle": [],

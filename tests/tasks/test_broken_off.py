@@ -37,7 +37,7 @@ def withheld(monkeypatch, *nights: date) -> None:
     def reluctant(name: str):
         feed = opened(name)
         offered = feed.nights
-        feed.nights = lambda until: [night for night in offered(until) if night not in nights]
+        feed.nights = lambda until=date.max: [n for n in offered(until) if n not in nights]
         return feed
 
     monkeypatch.setattr(ingest, "open_source", reluctant)

@@ -14,6 +14,7 @@ class _Days(NamedTuple):
     last: date
     sessions: list[date]
     closes: list[datetime]  # UTC, one a session
+    early: frozenset[date]  # sessions that close before their usual time
     zone: tzinfo
 
 
@@ -48,6 +49,11 @@ class Calendar:
     def is_holiday(self, day: date) -> bool:
         """Return whether `day` is a Monday to Friday without a session."""
         return not self.is_session(day) and day.weekday() <= FRIDAY
+
+    def is_half_day(self, day: date) -> bool:
+        """Return whether `day` is a session that closes early, as before some holidays."""
+        self._require(day)
+        return day in self._days.early
 
     def on_or_before(self, day: date) -> date:
         """Return the newest session that is not later than `day`."""
@@ -124,4 +130,5 @@ def _load(name: str) -> _Days:
         calendar = get_calendar(name, start=first.isoformat(), end=last.isoformat())
     sessions = [stamp.date() for stamp in calendar.sessions]
     closes = [stamp.to_pydatetime() for stamp in calendar.schedule["close"]]
-    return _Days(first, last, sessions, closes, calendar.tz)
+    early = frozenset(stamp.date() for stamp in calendar.early_closes)
+    return _Days(first, last, sessions, closes, early, calendar.tz)

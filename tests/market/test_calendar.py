@@ -27,6 +27,13 @@ def test_knows_special_closures():
     assert NEW_YORK.is_holiday(date(2012, 10, 29))
 
 
+def test_knows_the_days_that_close_early():
+    assert NEW_YORK.is_half_day(date(2015, 11, 27))
+    assert not NEW_YORK.is_half_day(date(2015, 11, 26))  # Thanksgiving itself
+    assert not NEW_YORK.is_half_day(date(2015, 11, 30))
+    assert not Calendar("24/7").is_half_day(date(2015, 11, 27))
+
+
 def test_steps_over_closed_days():
     assert NEW_YORK.on_or_before(HOLIDAY) == FRIDAY
     assert NEW_YORK.on_or_before(FRIDAY) == FRIDAY

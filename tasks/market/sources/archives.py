@@ -9,43 +9,46 @@ from typing import NamedTuple
 import polars as pl
 
 from tasks.market.sources.protocol import Unreadable
-from tasks.market.sources.tables import raw_bars, text_table
+from tasks.market.sources.tables import text_table
 
 MOST_PACKED = 64 * 2**20  # bytes of one archive as sent
 MOST_UNPACKED = 512 * 2**20  # bytes of one archive once inflated
 MOST_MEMBERS = 64
-PRICES, SYMBOLS = "prices.csv", "symbols.txt"
+PRICES, SYMBOLS, REPORTS = "prices.csv", "symbols.txt", "reports.csv"
+# Columns of `reports.csv` where it has no header.
+REPORTED = [
+    *("symbol", "end_date", "amend", "period_focus", "fiscal_year", "doc_type"),
+    *("revenues", "op_income", "net_income", "eps_basic", "eps_diluted", "dividend"),
+    *("assets", "cur_assets", "cur_liab", "cash", "equity"),
+    *("cash_flow_op", "cash_flow_inv", "cash_flow_fin"),
+]
 
 
 class Archive(NamedTuple):
-    """What one archive held: bars as `RAW_BARS`, and names (symbol, name) in the order sent."""
+    """What one archive held, each a table of text in the order sent."""
 
-    bars: pl.DataFrame
-    names: pl.DataFrame
+    prices: pl.DataFrame  # in the vendor's columns
+    names: pl.DataFrame  # (symbol, name)
+    reports: pl.DataFrame  # filings that became known that night, in the vendor's columns
 
 
 def read_archive(body: bytes, columns: Mapping[str, str], *, what: str) -> Archive:
-    """Read `prices.csv` and `symbols.txt` of a packed night.
+    """Read `prices.csv`, `symbols.txt` and `reports.csv` of a packed night.
 
-    Either may be absent or empty. Links, folders, devices and members under any path are ignored.
+    Each may be absent or empty. Links, folders, devices and members under any path are ignored.
     Without a header the prices' columns come in the order of `columns`.
     """
     members = _members(body, what=what)
-    table = text_table(
-        members.get(PRICES, b""),
-        list(columns.values()),
-        separator=",",
-        quote=None,
-        what=f"{PRICES} in {what}",
+
+    def table(member: str, names: list[str], separator: str) -> pl.DataFrame:
+        text = members.get(member, b"")
+        return text_table(text, names, separator=separator, quote=None, what=f"{member} in {what}")
+
+    return Archive(
+        table(PRICES, list(columns.values()), ","),
+        table(SYMBOLS, ["symbol", "name"], "\t"),
+        table(REPORTS, REPORTED, ","),
     )
-    names = text_table(
-        members.get(SYMBOLS, b""),
-        ["symbol", "name"],
-        separator="\t",
-        quote=None,
-        what=f"{SYMBOLS} in {what}",
-    )
-    return Archive(raw_bars(table, columns, what=f"{PRICES} in {what}"), names)
 
 
 def _members(body: bytes, *, what: str) -> dict[str, bytes]:
@@ -57,7 +60,7 @@ def _members(body: bytes, *, what: str) -> dict[str, bytes]:
                     raise Unreadable(f"{what} holds more than {MOST_MEMBERS} members.")
                 name = member.name.removeprefix("./")
                 plain = member.isreg() and not member.issparse() and member.size <= MOST_UNPACKED
-                if plain and name in (PRICES, SYMBOLS):
+                if plain and name in (PRICES, SYMBOLS, REPORTS):
                     content = tar.extractfile(member)
                     found[name] = content.read() if content else b""
     except Unreadable:

@@ -79,7 +79,8 @@ def as_day(column: pl.Expr, kind: pl.DataType) -> pl.Expr:
 def raw_bars(table: pl.DataFrame, columns: Mapping[str, str], *, what: str) -> pl.DataFrame:
     """Return `RAW_BARS` of a vendor's table, rows in the order sent, none dropped.
 
-    `columns` maps our names to the file's; symbols stay text; what cannot be read is null.
+    `columns` maps our names to the file's; those that are none of `RAW_BARS` are left to others.
+    Symbols and currencies stay text; what cannot be read is null.
     """
     if absent := sorted(set(columns.values()) - set(table.columns)):
         raise Unreadable(
@@ -89,7 +90,9 @@ def raw_bars(table: pl.DataFrame, columns: Mapping[str, str], *, what: str) -> p
     wanted = []
     for ours, theirs in columns.items():
         column, kind = pl.col(theirs), table.schema[theirs]
-        if ours == "symbol":
+        if ours not in RAW_BARS:
+            continue
+        if RAW_BARS[ours] == pl.String:
             wanted.append(column.cast(pl.String).alias(ours))
         elif ours == "session":
             wanted.append(as_day(column, kind).alias(ours))

@@ -14,6 +14,7 @@ from conf.schema import FilesSource
 from tasks.market.sources.archives import read_archive
 from tasks.market.sources.files import FilesData
 from tasks.market.sources.protocol import Delivery, Unreadable
+from tasks.market.sources.tables import raw_bars
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared" / "data"
@@ -44,6 +45,11 @@ def archive(**members: bytes) -> bytes:
             info.size = len(body)
             tar.addfile(info, io.BytesIO(body))
     return packed.getvalue()
+
+
+def bars_in(body: bytes) -> pl.DataFrame:
+    """Return the bars of an archive."""
+    return raw_bars(read_archive(body, COLUMNS, what="x").prices, COLUMNS, what="x")
 
 
 def only(source: FilesData, night: date) -> Delivery:
@@ -128,7 +134,7 @@ def test_reads_packed_nights_where_no_table_is(tmp_path):
 
 def test_a_repeated_header_is_a_row_of_nulls_and_odd_cells_are_null():
     rows = b"ODD,soon,1e3,-,nan,inf,,7\n"
-    bars = read_archive(archive(prices_csv=HEADER + ROW + HEADER + rows), COLUMNS, what="x").bars
+    bars = bars_in(archive(prices_csv=HEADER + ROW + HEADER + rows))
     assert bars["symbol"].to_list() == ["NA", "symbol", "ODD"]
     assert bars["session"].to_list() == [date(2015, 4, 6), None, None]
     assert bars["open"].to_list() == [1.0, None, 1000.0]
@@ -137,7 +143,7 @@ def test_a_repeated_header_is_a_row_of_nulls_and_odd_cells_are_null():
 
 
 def test_prices_without_a_header_come_in_the_order_of_the_settings():
-    bars = read_archive(archive(prices_csv=ROW + ROW), COLUMNS, what="x").bars
+    bars = bars_in(archive(prices_csv=ROW + ROW))
     assert bars.height == 2
     assert bars["adj_close"].to_list() == [1.5, 1.5]
 
@@ -145,19 +151,19 @@ def test_prices_without_a_header_come_in_the_order_of_the_settings():
 def test_a_header_that_lost_a_column_is_named():
     body = archive(prices_csv=b"symbol,open,high,low,close,volume,adj_close\nA,1,1,1,1,1,1\n")
     with pytest.raises(Unreadable, match=r"lacks the column\(s\) date"):
-        read_archive(body, COLUMNS, what="20150406.tar.gz")
+        bars_in(body)
 
 
 def test_short_and_long_lines_stay_rows():
     rows = b"AAA,2015-04-06,1\nBBB,2015-04-06,1,2,3,4,5,6,7,8\n"
-    bars = read_archive(archive(prices_csv=HEADER + rows), COLUMNS, what="x").bars
+    bars = bars_in(archive(prices_csv=HEADER + rows))
     assert bars.select("symbol", "open", "adj_close").rows() == [("AAA", 1, None), ("BBB", 1, 6)]
 
 
 def test_an_empty_archive_is_an_empty_delivery():
-    empty = read_archive(archive(prices_csv=b"", symbols_txt=b""), COLUMNS, what="x")
-    assert empty.bars.is_empty()
-    assert empty.names.is_empty()
+    body = archive(prices_csv=b"", symbols_txt=b"")
+    assert bars_in(body).is_empty()
+    assert read_archive(body, COLUMNS, what="x").names.is_empty()
 
 
 def test_links_and_members_under_paths_are_ignored():
@@ -170,7 +176,7 @@ def test_links_and_members_under_paths_are_ignored():
             info = tarfile.TarInfo(name)
             info.size = len(HEADER + ROW)
             tar.addfile(info, io.BytesIO(HEADER + ROW))
-    assert read_archive(packed.getvalue(), COLUMNS, what="x").bars.is_empty()
+    assert bars_in(packed.getvalue()).is_empty()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +221,7 @@ def test_reads_one_file_a_night_by_its_name(tmp_path):
 
 
 def test_says_what_it_looked_for_and_where(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"deliveries_\*\.parquet or \*\.tar\.gz in .*"):
+    with pytest.raises(FileNotFoundError, match=r"deliveries\*\.parquet .* or 20.*\.tar\.gz .* in"):
         us(tmp_path).nights()
     with pytest.raises(FileNotFoundError, match=r"AFTERCLOSE_DELIVERIES names .*gone"):
         us(tmp_path / "gone").nights()

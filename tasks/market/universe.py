@@ -1,12 +1,13 @@
 """Which instruments may be held at a close, by the rules of a universe and what was known then."""
 
 import re
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from conf.schema import AllUniverse, ListedUniverse, ScreenedUniverse, Universe
+from conf.schema import AllUniverse, Liquidity, ListedUniverse, ScreenedUniverse, Universe
 from tasks.market.history import Array, View
 
 EQUITY, FUND, UNKNOWN = "equity", "fund", "unknown"
@@ -50,16 +51,24 @@ def asset_class_of(name: str) -> str:
     return EQUITY
 
 
-def members(universe: Universe, view: View, listings: pl.DataFrame) -> list[str]:
+def members(
+    universe: Universe,
+    view: View,
+    listings: pl.DataFrame,
+    *,
+    index_members: pl.DataFrame | None = None,
+) -> list[str]:
     """Return the instruments that may be held at the close of `view.as_of`, sorted.
 
     All have a close at `as_of`. The cut between equal volumes is made by instrument.
 
     Args:
         universe: Its rules.
-        view: Prices as known at `as_of`.
+        view: Prices as known at `as_of`, of `sessions_needed(universe)` sessions or of all there
+            are.
         listings: Rows of `LISTINGS` known at `as_of`; of several for one instrument the one that
-            became known last counts.
+            became known last counts, and the earliest says since when it is listed.
+        index_members: Rows of `MEMBERS` known at `as_of`; only a universe with an index needs them.
     """
     closed = np.isfinite(view.close_TN[-1])
     if isinstance(universe, AllUniverse):
@@ -67,18 +76,65 @@ def members(universe: Universe, view: View, listings: pl.DataFrame) -> list[str]
     listed = _newest(listings)
     if isinstance(universe, ListedUniverse):
         return _named(view, closed & _is_in(view, _of_symbols(listed, universe.symbols)))
-    if universe.asset_classes:
-        of_class = listed.filter(pl.col("asset_class").is_in(universe.asset_classes))
-        closed = closed & _is_in(view, of_class["instrument"].to_list())
-    return _most_liquid(universe, view, closed)
+    eligible_N = closed & _screened(universe, view, listed)
+    if universe.min_age:
+        eligible_N &= _old_enough(view, listings, sessions=universe.min_age)
+    if universe.index is not None:
+        symbols = _in_index(universe.index, view, index_members)
+        eligible_N &= _is_in(view, _of_symbols(listed, symbols))
+    return _liquid(universe.liquidity, view, eligible_N)
 
 
-def _most_liquid(
-    universe: ScreenedUniverse, view: View, eligible_N: NDArray[np.bool_]
-) -> list[str]:
-    """Return the first `count` of the eligible by median close times volume."""
-    eligible_N = eligible_N & (view.close_TN[-1] >= universe.min_price)
-    rules = universe.liquidity
+def sessions_needed(universe: Universe) -> int:
+    """Return how many sessions a view must show for `members` to judge by these rules."""
+    if not isinstance(universe, ScreenedUniverse):
+        return 1
+    traded = universe.liquidity.sessions if universe.liquidity else 1
+    return max(traded, universe.min_age + 1)
+
+
+def _screened(universe: ScreenedUniverse, view: View, listed: pl.DataFrame) -> NDArray[np.bool_]:
+    """Return who passes the screens of asset class, sector and price."""
+    passed_N = np.ones(len(view.instruments), dtype=bool)
+    for column, wanted in (
+        ("asset_class", universe.asset_classes),
+        ("sector", universe.sectors),
+    ):
+        if wanted:
+            rows = listed.filter(pl.col(column).is_in(wanted))
+            passed_N &= _is_in(view, rows["instrument"].to_list())
+    if universe.min_price:
+        passed_N &= view.close_TN[-1] >= universe.min_price
+    return passed_N
+
+
+def _old_enough(view: View, listings: pl.DataFrame, *, sessions: int) -> NDArray[np.bool_]:
+    """Return who was listed, or had a close, `sessions` sessions before `as_of` or earlier.
+
+    Where the view does not reach back that far, only a listing from before its first session
+    counts: how long a name has traded cannot be told from fewer sessions.
+    """
+    shown = len(view.sessions) - sessions
+    before = view.sessions[shown - 1] if shown > 0 else view.sessions[0] - timedelta(days=1)
+    since = listings.filter(pl.col("from_session") <= before)["instrument"].to_list()
+    traded_N = np.isfinite(view.close_TN[: max(shown, 0)]).any(axis=0)
+    return traded_N | _is_in(view, since)
+
+
+def _in_index(index: str, view: View, told: pl.DataFrame | None) -> tuple[str, ...]:
+    """Return the symbols that were members of `index` at `as_of`."""
+    if told is None:
+        raise ValueError(f"This universe asks who is in {index}: pass `index_members`.")
+    names = told["index"].unique().sort().to_list()
+    if names and index not in names:
+        raise ValueError(f"Nobody says who is in {index!r}; known is: {', '.join(names)}.")
+    events = told.filter(pl.col("index") == index, pl.col("session") <= view.as_of)
+    newest = events.sort("session", "known_on", "delivery").unique("symbol", keep="last")
+    return tuple(newest.filter(pl.col("member") == 1)["symbol"].sort().to_list())
+
+
+def _liquid(rules: Liquidity | None, view: View, eligible_N: NDArray[np.bool_]) -> list[str]:
+    """Return the eligible that traded enough, by median close times volume."""
     if rules is None:
         return _named(view, eligible_N)
     value_TN = dollar_volume(view, sessions=rules.sessions)
@@ -88,6 +144,7 @@ def _most_liquid(
     if not places.size:
         return []
     median = np.nanmedian(value_TN[:, places], axis=0)
+    places, median = places[median >= rules.least], median[median >= rules.least]
     ranked = places[np.argsort(-median, kind="stable")][: rules.count]
     return [view.instruments[place] for place in np.sort(ranked)]
 

@@ -1,21 +1,18 @@
 """Members are told from what was known at the close, and funds are no stocks."""
 
-from datetime import date, timedelta
+from datetime import date
 
-import numpy as np
 import polars as pl
 import pytest
 
 from conf.schema import AllUniverse, Liquidity, ListedUniverse, ScreenedUniverse
-from tasks.market.frames import LISTINGS, shaped
-from tasks.market.history import View
 from tasks.market.universe import asset_class_of, dollar_volume, members
+from tests.market.views import NAN, STOCKS, listings, view
 
-NAN = float("nan")
 ALL = AllUniverse(kind="all", title="all")
 
 
-def liquid(count: int = 2, **rules: float) -> ScreenedUniverse:
+def liquid(count: int | None = 2, **rules: float) -> ScreenedUniverse:
     min_price = rules.pop("min_price", 1.0)
     liquidity = Liquidity(**{"sessions": 5, "min_observed": 3, "count": count, **rules})
     return ScreenedUniverse(
@@ -25,39 +22,6 @@ def liquid(count: int = 2, **rules: float) -> ScreenedUniverse:
         min_price=min_price,
         liquidity=liquidity,
     )
-
-
-def view(closes: dict[str, list[float]], volumes: dict[str, list[float]] | None = None) -> View:
-    """Return a view of these closes; volumes are 100 where not given."""
-    names = tuple(sorted(closes))
-    close_TN = np.array([closes[name] for name in names], dtype=float).T
-    given = volumes or {}
-    count = len(close_TN)
-    volume_TN = np.array([given.get(name, [100.0] * count) for name in names], dtype=float).T
-    sessions = tuple(date(2016, 6, 6) + timedelta(days=t) for t in range(count))
-    blank = np.full_like(close_TN, np.nan)
-    return View(
-        sessions[-1], sessions, names, blank, blank, blank, close_TN, volume_TN, blank, blank
-    )
-
-
-def listings(**classes: str) -> pl.DataFrame:
-    """Return one listing an instrument; its symbol is its name in capitals."""
-    rows = [
-        {
-            "instrument": name,
-            "symbol": name.upper(),
-            "asset_class": asset_class,
-            "from_session": date(2016, 1, 4),
-            "known_on": date(2016, 1, 4),
-            "delivery": date(2016, 1, 4),
-        }
-        for name, asset_class in classes.items()
-    ]
-    return shaped(pl.DataFrame(rows), LISTINGS)
-
-
-STOCKS = listings(a="equity", b="equity", c="equity", d="equity")
 
 
 def test_all_means_a_close_at_as_of():
@@ -122,6 +86,16 @@ def test_looks_back_no_further_than_it_says():
     older = view({"a": [1e6] * 5 + [9.0] * 5, "b": [NAN] * 5 + [5.0] * 5})
     assert members(liquid(1), seen, STOCKS) == members(liquid(1), older, STOCKS) == ["a"]
     assert dollar_volume(seen, sessions=5).shape == (5, 2)
+
+
+def test_liquid_wants_a_least_value_traded():
+    seen = view({"a": [10.0] * 5, "b": [20.0] * 5})
+    assert members(liquid(9, least=1_500.0), seen, STOCKS) == ["b"]
+
+
+def test_liquid_without_a_count_takes_all_that_trade_enough():
+    seen = view({"a": [10.0] * 5, "b": [20.0] * 5, "c": [1.0] * 5})
+    assert members(liquid(None, least=500.0), seen, STOCKS) == ["a", "b"]
 
 
 @pytest.mark.parametrize("universe", [ALL, liquid(2)])

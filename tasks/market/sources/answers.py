@@ -4,6 +4,7 @@ import json
 import zipfile
 import zlib
 from codecs import getincrementaldecoder
+from datetime import date
 from io import BytesIO
 from typing import Any, Literal
 
@@ -67,6 +68,32 @@ def unzipped(body: bytes, *, what: str, limit: int) -> bytes:
         if len(names) != 1:
             raise Unreadable(f"{what} holds {len(names)} files where one was expected.")
         return archive.read(names[0])
+
+
+def number_of(value: Any) -> float | None:
+    """Return a number that came as one or as text; None for all else, as raw frames want it.
+
+    >>> number_of("1.5"), number_of(2), number_of("."), number_of(None), number_of(True)
+    (1.5, 2.0, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def day_of(value: Any) -> date | None:
+    """Return the day that a date, or a time whose date is meant, begins with; None for all else.
+
+    >>> day_of("2020-01-02T00:00:00.000Z"), day_of("soon")
+    (datetime.date(2020, 1, 2), None)
+    """
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def shown(body: bytes) -> str:

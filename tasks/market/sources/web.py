@@ -79,8 +79,9 @@ class Web:
         self._sleep, self._clock, self._random = sleep, clock, random
         self._deadline = Deadline(clock)
         self._free_at = clock()
+        by_tls = self._base.scheme == "https"
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=httpx.create_ssl_context(trust_env=False) if by_tls else None,
             keepalive_expiry=5.0,
             network_backend=PatientBackend(self._deadline),
         )

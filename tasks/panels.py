@@ -35,7 +35,7 @@ class Roster:
     def __init__(self, lake: Lake, source: str, universe: str, as_of: date) -> None:
         self.universe: Universe = load_universe(universe)
         listings = lake.known("listings", as_of=as_of, source=source, prints="all")
-        self._listings = listings.sort("known_on", "delivery")
+        self._listings = listings.sort("known_on", "delivery", "from_session")
         self._rows, self._known = 0, self._listings.clear()
 
     def known_at(self, as_of: date) -> pl.DataFrame:
@@ -47,8 +47,13 @@ class Roster:
             self._known = known.unique("instrument", keep="last", maintain_order=True)
         return self._known
 
+    @property
+    def currencies(self) -> set[str]:
+        """Return every currency that anything is ever said to be quoted in."""
+        return set(self._listings["currency"].drop_nulls())
+
     def at(self, view: View) -> list[str]:
-        """Return the sorted members at `view.as_of`."""
+        """Return the sorted members at `view.as_of`, by prices as quoted."""
         return members(self.universe, view, self.known_at(view.as_of))
 
     @property

@@ -12,7 +12,6 @@ from tasks.execution.ledger import Account, account_of, ledger_frame, open_accou
 from tasks.execution.release import current
 from tasks.market import frames
 from tasks.market.lake import Lake, Span
-from tasks.market.windows import day_frame
 from tasks.releases import release_at
 from tasks.settings import data_folder, load_book, load_source, open_lake
 from tasks.vantage import Vantage
@@ -37,11 +36,12 @@ def settle_book(book: str, as_of: date) -> str:
         for session in vantage.days.sessions(vantage.days.next(account.session), as_of):
             account, settlement = settle(
                 account,
-                day_frame(vantage.roll(session)),
+                vantage.day(session),
                 session=session,
                 costs=mandate.costs,
                 trades_at=source.trades_at,
                 delisting_sessions=mandate.delisting_sessions,
+                delisting_return=mandate.delisting_return,
             )
             account = _with_orders(account, book)
             rows.append(ledger_frame(account, settlement))

@@ -12,6 +12,14 @@ import polars as pl
 from conf.schema import RiskModelConf
 from tasks.forecast import record_known
 from tasks.market.calendar import Calendar
+from tasks.market.currency import (
+    Worth,
+    in_currency,
+    pairs_between,
+    terms_of,
+    without_rate,
+    worth,
+)
 from tasks.market.history import View
 from tasks.market.lake import Lake, Span
 from tasks.market.windows import day_frame, recent_returns
@@ -35,8 +43,51 @@ class Outlook(NamedTuple):
     forecast: pl.DataFrame  # instrument, score, z, expected_return over the horizon
 
 
+class Rates:
+    """Exchange rates of one source, and what its names are worth in a book's currency by them."""
+
+    def __init__(self, lake: Lake, source: str, roster: Roster, currency: str, last: date) -> None:
+        settings = load_source(source)
+        self._roster, self._currency, self._quoted_in = roster, currency, settings.currency
+        self._stale = settings.stale_sessions if settings.kind == "mixed" else 0
+        self._days, self._starts = calendar(settings.calendar), settings.starts
+        pairs = pairs_between({currency, settings.currency, *roster.currencies})
+        series = lake.known("series", as_of=last, source=source, prints="all")
+        series = series.filter(pl.col("name").is_in(pairs))
+        self._series = series.sort("known_on", "delivery", "session", "name")
+
+    def worth(self, view: View) -> Worth:
+        """Return what the prices of `view` are worth, by rates and listings known at its close."""
+        rows = int(self._series["known_on"].search_sorted(view.as_of, side="right"))
+        known = self._series.head(rows).unique(
+            ["session", "name"], keep="last", maintain_order=True
+        )
+        before = _back(self._days, view.sessions[0], self._stale, self._starts)
+        return worth(
+            view,
+            terms_of(self._roster.known_at(view.as_of), self._quoted_in),
+            known,
+            currency=self._currency,
+            sessions=self._days.sessions(before, view.as_of),
+            stale_sessions=self._stale,
+        )
+
+    def require(self, view: View, worth: Worth, held: Sequence[str]) -> None:
+        """Raise `LookupError` where a holding cannot be valued any more for want of a rate."""
+        if lost := without_rate(worth, view.instruments, held):
+            told = ", ".join(f"{name} in {code}" for name, code in sorted(lost.items()))
+            raise LookupError(
+                f"no exchange rate into {self._currency} at {view.as_of}, nor in the "
+                f"{self._stale} sessions before, for holdings {told}: bring the rates, or let "
+                "the source carry them longer (stale_sessions)"
+            )
+
+
 class Vantage:
     """One book's market, roster, scores and record, as known at the session it is rolled to.
+
+    Universe and scores go by prices as quoted; risk, sizes and money by what they are worth in the
+    book's currency. A book whose names are all quoted in its own currency sees the same prices.
 
     Args:
         lake: Where all of it is kept.
@@ -58,6 +109,10 @@ class Vantage:
         since = max(first, self.days.on_or_after(self.source.starts))
         since = _back(self.days, since, reach, self.source.starts)
         self.history = history_of(lake, self.mandate.source, last, since=since)
+        currency = self.mandate.currency
+        self._rates = Rates(lake, self.mandate.source, self.roster, currency, last)
+        self._quoted: View | None = None
+        self._worth = Worth((), None)
         scores = lake.read(
             f"forecasts/{self.mandate.contest}", where={"session": Span(first, last)}
         )
@@ -65,14 +120,29 @@ class Vantage:
         self.record = record_known(lake, self.mandate.contest, last).sort("known_on", "session")
 
     def roll(self, as_of: date) -> View:
-        """Return what was known at `as_of`; only ever forward."""
-        return self.history.roll(as_of)
+        """Return what was known at `as_of`, in the book's currency; only ever forward."""
+        self._quoted = self.history.roll(as_of)
+        self._worth = self._rates.worth(self._quoted)
+        return in_currency(self._quoted, self._worth.unit_TN)
+
+    def day(self, as_of: date) -> pl.DataFrame:
+        """Return the day of `as_of` that accounts settle at, in the book's currency."""
+        return day_frame(self.roll(as_of), self._worth.unit_TN)
+
+    def members(self, as_of: date) -> list[str]:
+        """Return who may be held at the close of `as_of`, to which this is rolled."""
+        return self.roster.at(self._as_quoted(as_of))
+
+    def _as_quoted(self, as_of: date) -> View:
+        if self._quoted is None or self._quoted.as_of != as_of:
+            raise LookupError(f"this is not rolled to {as_of}: call roll() first")
+        return self._quoted
 
     def risk(self, view: View, held: Sequence[str]) -> RiskModel:
         """Return the risk of members and holdings, as the lake keeps it."""
         from tasks.risk.covariance import risk_frame, risk_of
 
-        names = sorted({*self.roster.at(view), *held})
+        names = sorted({*self.members(view.as_of), *held})
         place = {name: number for number, name in enumerate(view.instruments)}
         columns = [place[name] for name in names if name in place]
         returns_TN = recent_returns(view, self.mandate.risk.look_back)[:, columns]
@@ -94,13 +164,16 @@ class Vantage:
 
     def look(self, view: View, account: "Account", risk: RiskModel) -> tuple[Look, Outlook]:
         """Return what a policy may see at this close, and what is expected there."""
-        outlook = self.outlook(view.as_of, risk)
+        outlook, quoted = self.outlook(view.as_of, risk), self._as_quoted(view.as_of)
+        held = account.positions["instrument"].to_list()
+        self._rates.require(quoted, self._worth, held)
         looked_at = snapshot(
-            view,
-            members=self.roster.at(view),
-            held=account.positions["instrument"].to_list(),
+            quoted,
+            members=self.roster.at(quoted),
+            held=held,
             listings=self.roster.known_at(view.as_of),
             forecast=outlook.forecast.select("instrument", "score", "expected_return"),
+            worth=self._worth,
         )
         return Look(looked_at, risk), outlook
 
@@ -114,7 +187,7 @@ class Vantage:
             risk = seen.get(held) or seen.setdefault(held, self.risk(view, held))
             return self.look(view, account, risk)[0]
 
-        return Close(as_of, day_frame(view), look)
+        return Close(as_of, day_frame(view, self._worth.unit_TN), look)
 
 
 def _past(conf: RiskModelConf) -> int:

@@ -1,7 +1,9 @@
 """What a book holds: cash, positions and orders still to fill, moved one session at a time.
 
-Everything here is pure. Money is in the book's currency, shares are whole and negative when short.
-An account is written to the lake as `LEDGER` rows and read back to the bit.
+Everything here is pure. Money is in the book's currency, and so are prices: of one share or
+contract, with the multiplier and the exchange rate of their session. A limit alone stays as
+quoted. Shares are whole and negative when short; a price may be negative too, as oil's was. An
+account is written to the lake as `LEDGER` rows and read back to the bit.
 """
 
 import math
@@ -12,6 +14,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from conf.schema import BPS, Costs
+from tasks.execution.day import after_actions, after_fills, beside_prices, marked, paid_out
 from tasks.market.frames import LEDGER, empty, shaped
 
 POSITIONS = {
@@ -24,7 +27,7 @@ POSITIONS = {
 PENDING = {
     "instrument": pl.String,
     "quantity": pl.Int64,  # signed: bought above zero
-    "limit_price": pl.Float64,  # buys no higher, sells no lower; null fills at any price
+    "limit_price": pl.Float64,  # as quoted: buys no higher, sells no lower; null: any price
     "stale": pl.Int64,  # sessions without a price: of the holding, else since it was placed
 }
 FILLS = {
@@ -35,7 +38,6 @@ FILLS = {
 }
 CASH = "CASH"
 SESSIONS_A_YEAR = 252
-CRUMB = 1e-9  # a fraction of a share that is only rounding
 
 
 class Account(NamedTuple):
@@ -66,7 +68,7 @@ class Settlement(NamedTuple):
     def traded_notional(self) -> float:
         """Return the value bought plus the value sold, delistings left out."""
         dealt = self.fills.filter(~pl.col("instrument").is_in(list(self.delisted)))
-        return _total(dealt["traded"].abs() * dealt["fill_price"])
+        return _total(dealt["traded"].abs() * dealt["fill_price"].abs())
 
 
 def open_account(capital: float, session: date) -> Account:
@@ -85,6 +87,7 @@ def place(account: Account, orders: pl.DataFrame) -> Account:
     """Return `account` with its open orders replaced by `orders`.
 
     Takes `orders` (instrument, side, quantity, limit_price); without limits the last may be absent.
+    Limits are as quoted, and may be zero or negative where prices can be.
     """
     if unknown := sorted(set(orders["side"]) - {"buy", "sell"}):
         raise ValueError(f"An order is to buy or to sell, found side {', '.join(unknown)}.")
@@ -97,8 +100,8 @@ def place(account: Account, orders: pl.DataFrame) -> Account:
         .filter(pl.col("quantity") != 0)
         .sort("instrument")
     )
-    if (pending["limit_price"] <= 0).any():
-        raise ValueError("A limit price is above zero, or null for none.")
+    if pending["limit_price"].is_infinite().any():
+        raise ValueError("A limit price is a finite number, or null for none.")
     if twice := pending.filter(pending["instrument"].is_duplicated())["instrument"].to_list():
         raise ValueError(f"Two orders for {', '.join(sorted(set(twice)))}; one a name is taken.")
     return account._replace(pending=pending)
@@ -112,29 +115,33 @@ def settle(
     costs: Costs,
     trades_at: Literal["open", "close"],
     delisting_sessions: int,
+    delisting_return: float = 0.0,
 ) -> tuple[Account, Settlement]:
     """Move `account` over the one session that follows it.
 
     In this order: splits and dividends of shares held over the last close (shorts pay theirs;
     fractions are paid out), orders fill at the open or close, positions are marked at the close,
-    names silent for `delisting_sessions` are paid their last price, shorts accrue a day's borrow.
-    An order whose price is absent or beyond its limit waits until it is replaced; in a name that
-    stays silent for `delisting_sessions`, held or not, it lapses. Fills pay commission and half
-    spread; impact is an estimate used in decisions and is not charged here.
+    names silent for `delisting_sessions` are paid their last price × (1 + `delisting_return`),
+    shorts accrue a day's borrow. An order whose price is absent or beyond its limit waits until it
+    is replaced; in a name that stays silent for `delisting_sessions`, held or not, it lapses. Fills
+    pay commission and half spread; impact is an estimate used in decisions and is not charged here.
 
-    Takes `day` (instrument, open, close, split, dividend); names without a row did not trade.
+    Takes `day` (instrument, open, close, split, dividend) in the book's currency, and `unit_value`,
+    what a point of a quoted price is worth in it, where that is not 1 throughout; names without a
+    row did not trade.
     """
     if session <= account.session:
         raise ValueError(f"The account stands at {account.session}; cannot settle {session} after.")
-    book = _after_actions(_joined(account, day))
-    book = _after_fills(book, trades_at=trades_at, costs=costs)
-    book = _marked(book, session=session, delisting_sessions=delisting_sessions)
+    book = after_actions(beside_prices(_held_or_ordered(account), day))
+    book = after_fills(book, trades_at=trades_at, costs=costs)
+    book = marked(book, session=session)
+    book = paid_out(book, delisting_sessions, delisting_return)
 
     fills = book.filter(pl.col("traded") != 0).select(list(FILLS))
     in_lieu, dividends = _total(book["in_lieu"]), _total(book["received"])
     paid = _total(book["traded"] * book["fill_price"])
     kept = book.filter(pl.col("shares") != 0)
-    short_value = -_total(kept.filter(pl.col("shares") < 0).select(_value()).to_series())
+    short_value = _total(kept.filter(pl.col("shares") < 0).select(_value().abs()).to_series())
     borrow = short_value * costs.borrow_bps_per_year * BPS / SESSIONS_A_YEAR
     settlement = Settlement(
         session=session,
@@ -193,90 +200,6 @@ def _held_or_ordered(account: Account) -> pl.DataFrame:
     """Return positions beside the orders that wait, one row a name."""
     both = account.positions.join(account.pending, on="instrument", how="full", coalesce=True)
     return both.with_columns(stale=pl.coalesce("stale", "stale_right")).drop("stale_right")
-
-
-def _joined(account: Account, day: pl.DataFrame) -> pl.DataFrame:
-    """Return held and ordered names beside their prices and actions of the day."""
-    wanted = ["instrument", "open", "close", "split", "dividend"]
-    book = (
-        _held_or_ordered(account)
-        .join(day.select(wanted), on="instrument", how="left")
-        .with_columns(pl.col("open", "close", "split", "dividend").cast(pl.Float64).fill_nan(None))
-        .with_columns(
-            pl.col("shares", "quantity").fill_null(0),
-            split=pl.col("split").fill_null(1.0),
-            dividend=pl.col("dividend").fill_null(0.0),
-        )
-        .sort("instrument")
-    )
-    if book["instrument"].is_duplicated().any():
-        raise ValueError("An instrument has more than one row in the prices of the day.")
-    bad = book.filter(pl.min_horizontal("open", "close", "split") <= 0)["instrument"].to_list()
-    if bad:
-        raise ValueError(f"Price or split ratio not above zero for {', '.join(bad)}.")
-    return book
-
-
-def _after_actions(book: pl.DataFrame) -> pl.DataFrame:
-    """Apply splits, then dividends a share as traded today, to shares held over the last close.
-
-    A fraction gets its dividend too, and is paid out at what the last close is worth without it.
-    """
-    exact = pl.col("shares") * pl.col("split")
-    whole = _whole(exact)
-    broken = (exact - whole).abs() > CRUMB
-    without = pl.col("price") / pl.col("split") - pl.col("dividend")
-    return book.with_columns(
-        shares=whole,
-        price=pl.col("price") / pl.col("split"),
-        in_lieu=pl.when(broken).then((exact - whole) * without).otherwise(0.0),
-        received=pl.when(broken).then(exact).otherwise(whole) * pl.col("dividend"),
-        quantity=_whole(pl.col("quantity") * pl.col("split")),
-        limit_price=pl.col("limit_price") / pl.col("split"),
-    )
-
-
-def _after_fills(
-    book: pl.DataFrame, *, trades_at: Literal["open", "close"], costs: Costs
-) -> pl.DataFrame:
-    """Fill every order that has a price within its limit, whole; the others keep waiting."""
-    price, limit = pl.col(trades_at), pl.col("limit_price")
-    within = pl.when(pl.col("quantity") > 0).then(price <= limit).otherwise(price >= limit)
-    filled = (pl.col("quantity") != 0) & price.is_not_null() & within.fill_null(True)
-    rate = (costs.commission_bps + costs.half_spread_bps) * BPS
-    return book.with_columns(
-        traded=pl.when(filled).then("quantity").otherwise(0),
-        fill_price=pl.when(filled).then(trades_at),
-    ).with_columns(
-        shares=pl.col("shares") + pl.col("traded"),
-        quantity=pl.col("quantity") - pl.col("traded"),
-        cost=(pl.col("traded").abs() * pl.col("fill_price") * rate).fill_null(0.0),
-    )
-
-
-def _marked(book: pl.DataFrame, *, session: date, delisting_sessions: int) -> pl.DataFrame:
-    """Mark at the close, or at the fill where no close came; end names silent for too long."""
-    mark = pl.coalesce("close", "fill_price")
-    fresh = mark.is_not_null()
-    marked = book.with_columns(
-        price=pl.coalesce(mark, "price"),
-        price_session=pl.when(fresh).then(pl.lit(session)).otherwise("price_session"),
-        stale=pl.when(fresh).then(0).otherwise(pl.col("stale") + 1),
-    )
-    silent = pl.col("stale") >= delisting_sessions
-    marked = marked.with_columns(delisted=(pl.col("shares") != 0) & silent)
-    gone = pl.col("delisted")
-    return marked.with_columns(
-        traded=pl.when(gone).then(-pl.col("shares")).otherwise("traded"),
-        fill_price=pl.when(gone).then("price").otherwise("fill_price"),
-        shares=pl.when(gone).then(0).otherwise("shares"),
-        quantity=pl.when(silent).then(0).otherwise("quantity"),
-    )
-
-
-def _whole(exact: pl.Expr) -> pl.Expr:
-    """Cut towards zero, forgiving the last bits of a product."""
-    return (exact + exact.sign() * CRUMB).cast(pl.Int64)
 
 
 def _value() -> pl.Expr:

@@ -48,7 +48,8 @@ def decide(
     """Return targets in whole lots that meet every limit of `mandate`, and the orders for them.
 
     Takes the `snapshot` (instrument, symbol, member, score, expected_return, price, price_session,
-    adv, stale_sessions): one row for each instrument of the universe or held, as known at `as_of`.
+    adv, stale_sessions, perhaps `problem.QUOTES`): one row for each instrument of the universe or
+    held, as known at `as_of`.
     Expected returns are over `horizon` sessions, risk is daily. The same inputs, in any order of
     rows, give the same bytes. Raises Infeasible, naming the limits in conflict.
     """

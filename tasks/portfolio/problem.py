@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conf.schema import Book, Limits
+from tasks.market.frames import shaped
 from tasks.market.history import Array
 from tasks.portfolio.costs import borrow_rate, impact_rates, linear_rate, trading_cost
 from tasks.risk.covariance import chosen, loadings
@@ -25,10 +26,17 @@ SNAPSHOT = {
     "member": pl.Boolean,
     "score": pl.Float64,
     "expected_return": pl.Float64,  # over the horizon; null counts as 0
-    "price": pl.Float64,  # the last one, in today's shares; null: none ever
+    "price": pl.Float64,  # the last one, in today's shares and the book's currency; null: none
     "price_session": pl.Date,
-    "adv": pl.Float64,  # median daily dollar volume; null: unknown
+    "adv": pl.Float64,  # median daily volume in the book's currency; null: unknown
     "stale_sessions": pl.Int64,  # since the last price
+}
+# How each name is quoted; a snapshot that lacks these is in the book's currency, a point worth 1.
+QUOTES = {
+    "asset_class": pl.String,
+    "currency": pl.String,
+    "quoted": pl.Float64,  # the price as quoted, in `currency`
+    "unit_value": pl.Float64,  # of one point of it, in the book's currency
 }
 POSITIONS = {
     "instrument": pl.String,
@@ -95,18 +103,20 @@ def make_problem(
 ) -> Problem:
     """Return the choice `mandate` has to make. Names that can neither be held nor are, drop out.
 
-    A held name that may not be held any more, being no member or without risk, is to be sold; a
-    held name without any price keeps the price of the ledger and cannot be traded. The ledger's
-    price also stands where it is newer, being a fill on a day without a close.
+    A held name that may not be held any more, being no member, without risk or at a price not above
+    zero, is to be sold; a held name without any price keeps the price of the ledger and cannot be
+    traded. The ledger's price also stands where it is newer, being a fill on a day without a close.
     """
     rows = _with_holdings(snapshot, holdings)
     in_risk = np.isin(rows["instrument"].to_numpy(), np.array(risk.instruments, object))
     priced = rows["price"].is_not_null().to_numpy()
-    may_hold = rows["member"].fill_null(False).to_numpy() & in_risk & priced
+    worth_holding = (rows["price"] > 0).fill_null(False).to_numpy()
+    may_hold = rows["member"].fill_null(False).to_numpy() & in_risk & worth_holding
     rows, priced, may_hold = _only(
         rows, (rows["shares"] != 0).to_numpy() | may_hold, priced, may_hold
     )
-    price = rows["price"].fill_null(rows["ledger_price"]).to_numpy().astype(float)
+    rows = with_quotes(rows.with_columns(pl.coalesce("price", "ledger_price")), mandate.currency)
+    price = rows["price"].to_numpy().astype(float)
     shares = rows["shares"].to_numpy().astype(np.int64)
     nav = holdings.cash + float((shares * price).sum())
     if not nav > 0 or not np.isfinite(nav):
@@ -139,11 +149,22 @@ def make_problem(
     )
 
 
+def with_quotes(rows: pl.DataFrame, currency: str) -> pl.DataFrame:
+    """Return `rows` of a snapshot with all of `QUOTES`; in `currency` where nothing is said."""
+    absent = [pl.lit(None, kind).alias(n) for n, kind in QUOTES.items() if n not in rows.columns]
+    said = pl.col("unit_value").is_not_null()
+    return rows.with_columns(absent).with_columns(
+        currency=pl.when(said).then("currency").fill_null(currency),
+        unit_value=pl.col("unit_value").fill_null(1.0),
+        quoted=pl.coalesce("quoted", pl.col("price") / pl.col("unit_value").fill_null(1.0)),
+    )
+
+
 def _with_holdings(snapshot: pl.DataFrame, holdings: Holdings) -> pl.DataFrame:
     """Return the checked snapshot, sorted, with `shares` and `ledger_price` beside each name."""
     if missing := [name for name in SNAPSHOT if name not in snapshot.columns]:
         raise ValueError(f"The snapshot lacks the columns {', '.join(missing)}.")
-    rows = snapshot.select(pl.col(name).cast(kind) for name, kind in SNAPSHOT.items())
+    rows = shaped(snapshot, SNAPSHOT | QUOTES)
     rows = rows.with_columns(pl.col("price", "adv", "expected_return", "score").fill_nan(None))
     held = holdings.positions.select(
         pl.col("instrument").cast(pl.String),
@@ -162,9 +183,10 @@ def _with_holdings(snapshot: pl.DataFrame, holdings: Holdings) -> pl.DataFrame:
         pl.col("shares").fill_null(0),
         price=pl.when(newer).then("ledger_price").otherwise("price"),
         price_session=pl.when(newer).then("ledger_session").otherwise("price_session"),
+        quoted=pl.when(newer).then(None).otherwise("quoted"),
     )
-    at = pl.coalesce("price", "ledger_price")
-    bad = joined.filter((at <= 0) | at.is_infinite() | (at.is_null() & (pl.col("shares") != 0)))
+    at, held_now = pl.coalesce("price", "ledger_price"), pl.col("shares") != 0
+    bad = joined.filter(at.is_infinite() | (held_now & (at.is_null() | (at == 0))))
     if not bad.is_empty():
         raise ValueError(f"No usable price for {', '.join(bad['instrument'])}: cannot size them.")
     return joined

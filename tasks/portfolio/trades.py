@@ -1,6 +1,7 @@
 """From whole-share positions to target rows and orders.
 
-All money is in the book's currency; weights are fractions of NAV and may be negative (short).
+All money is in the book's currency, but prices are as quoted, with their currency and what a point
+of them is worth beside them. Weights are fractions of NAV and may be negative (short).
 """
 
 import hashlib
@@ -15,6 +16,8 @@ from tasks.portfolio.demands import binding_limits
 from tasks.portfolio.problem import Problem, Shares
 from tasks.risk.covariance import risk_contributions
 
+FIGURED = ("fx", "crypto")  # asset classes whose prices count figures, not cents
+
 
 def target_rows(problem: Problem, shares_N: Shares) -> pl.DataFrame:
     """Return frames.DRAFT_TARGETS: one row for each name held before or after, by instrument."""
@@ -27,7 +30,7 @@ def target_rows(problem: Problem, shares_N: Shares) -> pl.DataFrame:
         value=shares_N * problem.price_N,
         current_shares=problem.shares_N,
         shares=shares_N,
-        reference_price=problem.price_N,
+        reference_price="quoted",
         drift=weights - problem.current_N,
         risk_contribution=risk_contributions(problem.risk, weights),
         binding=pl.Series(binding_limits(problem, weights), dtype=pl.String),
@@ -48,16 +51,21 @@ def order_rows(
     """Return frames.DRAFT_ORDERS: one limit order for each name that trades, by instrument.
 
     The limit price lies `collar_bps` beyond the reference price, against us: a buy pays no more, a
-    sale gets no less.
+    sale gets no less, be prices above or below zero.
     """
     at = np.flatnonzero(shares_N != problem.shares_N)
     trade, price = (shares_N - problem.shares_N)[at], problem.price_N[at]
-    notional = np.abs(trade) * price
+    notional = np.abs(trade) * np.abs(price)
     volume = problem.volume_N[at] * problem.nav
     costs = problem.costs(problem.weights(shares_N))[at] * problem.nav
     names = problem.names[at.tolist()]
     sides = ["buy" if shares > 0 else "sell" for shares in trade.tolist()]
-    edge = price * (1 + np.sign(trade) * collar_bps * BPS)
+    quoted = names["quoted"].to_numpy()
+    edge = quoted * (1 + np.sign(trade * quoted) * collar_bps * BPS)
+    limits = [
+        tick_price(limit, kind)
+        for limit, kind in zip(edge.tolist(), names["asset_class"], strict=True)
+    ]
     rows = names.with_columns(
         client_order_id=pl.Series(
             [
@@ -71,7 +79,7 @@ def order_rows(
         side=pl.Series(sides, dtype=pl.String),
         quantity=np.abs(trade),
         type=pl.lit("limit"),
-        limit_price=pl.Series([_quoted(p) for p in edge.tolist()], dtype=pl.Float64),
+        limit_price=pl.Series(limits, dtype=pl.Float64),
         notional=notional,
         volume_share=pl.Series(
             [
@@ -91,6 +99,14 @@ def order_id(book: str, session: date, revision: int, symbol: str, side: str, qu
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _quoted(price: float) -> float:
-    """Return a price an exchange takes: whole cents, hundredths of a cent below 1."""
-    return round(price, 2 if price >= 1 else 4) or price
+def tick_price(price: float, asset_class: str | None) -> float:
+    """Return a price an exchange takes: whole cents, hundredths of a cent below 1.
+
+    Exchange rates and crypto are quoted to six figures instead.
+
+    >>> tick_price(105.678, "equity"), tick_price(-36.981, "future"), tick_price(1.123456789, "fx")
+    (105.68, -36.98, 1.12346)
+    """
+    if asset_class in FIGURED:
+        return float(f"{price:.6g}")
+    return round(price, 2 if abs(price) >= 1 else 4) or price

@@ -13,6 +13,7 @@ from conf.schema import BPS, Book, Objective
 from tasks.execution.ledger import Account, nav
 from tasks.market.frames import DRAFT_ORDERS, DRAFT_TARGETS, shaped
 from tasks.portfolio.decide import Decision, Holdings, decide
+from tasks.portfolio.problem import with_quotes
 from tasks.portfolio.trades import order_id
 from tasks.simulation.walk import Close, Look, Policy
 
@@ -55,7 +56,7 @@ def minimum_variance(mandate: Book, *, book: str, horizon: int) -> Policy:
 
 
 def equal_weight(mandate: Book, *, book: str) -> Policy:
-    """Return equal weights of all members with a price of the day, in whole lots.
+    """Return equal weights of all members with a price of the day above zero, in whole lots.
 
     Holdings without a price of the day stay; what they are worth is not spent again.
     """
@@ -69,7 +70,8 @@ def equal_weight(mandate: Book, *, book: str) -> Policy:
             )
             .with_columns(pl.col("shares").fill_null(0))
         )
-        fresh = pl.col("price").is_not_null() & (pl.col("price_session") == close.session)
+        names = with_quotes(names, mandate.currency)
+        fresh = (pl.col("price") > 0) & (pl.col("price_session") == close.session)
         chosen = names.filter("member", fresh).height
         stuck = names.filter(~fresh.fill_null(False))["instrument"].to_list()
         value = nav(account) * (1 - mandate.limits.cash - rate) - _worth(account, stuck)
@@ -107,7 +109,7 @@ def _decision(rows: pl.DataFrame, account: Account, *, book: str, session: date)
         side=pl.when(trade > 0).then(pl.lit("buy")).otherwise(pl.lit("sell")),
         quantity=trade.abs(),
         type=pl.lit("market"),
-        notional=trade.abs() * pl.col("price"),
+        notional=trade.abs() * pl.col("price").abs(),
     )
     ids = [
         order_id(book, session, 0, symbol, side, quantity)
@@ -119,7 +121,7 @@ def _decision(rows: pl.DataFrame, account: Account, *, book: str, session: date)
         value=pl.col("wanted") * pl.col("price"),
         current_shares="shares",
         shares="wanted",
-        reference_price="price",
+        reference_price="quoted",
     )
     return Decision(
         targets=shaped(targets, DRAFT_TARGETS).sort("instrument"),

@@ -40,7 +40,7 @@ class Close(NamedTuple):
     """One session's close: the day that accounts settle at, and what may be seen of it then."""
 
     session: date
-    day: pl.DataFrame  # instrument, open, close, split, dividend
+    day: pl.DataFrame  # instrument, open, close, split, dividend, perhaps unit_value
     look: Callable[[Account], Look]
 
 
@@ -103,6 +103,7 @@ def step(
             costs=mandate.costs,
             trades_at=trades_at,
             delisting_sessions=mandate.delisting_sessions,
+            delisting_return=mandate.delisting_return,
         )
     try:
         decision = policy(close, account)

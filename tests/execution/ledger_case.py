@@ -53,7 +53,11 @@ def holding(cash: float = 0.0, *, price: float = 10.0, stale: int = 0, **shares:
 
 
 def after(
-    account: Account, prices: pl.DataFrame, costs: Costs = FREE, trades_at: str = "open"
+    account: Account,
+    prices: pl.DataFrame,
+    costs: Costs = FREE,
+    trades_at: str = "open",
+    delisting_return: float = 0.0,
 ) -> tuple[Account, Settlement]:
     return settle(
         account,
@@ -62,6 +66,7 @@ def after(
         costs=costs,
         trades_at=trades_at,  # type: ignore[arg-type]
         delisting_sessions=3,
+        delisting_return=delisting_return,
     )
 
 

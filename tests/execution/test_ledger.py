@@ -115,7 +115,7 @@ def test_a_silent_holding_keeps_its_price_and_is_paid_out_in_the_end():
     assert settled.cost == settled.traded_notional == 0.0
 
 
-def test_refuses_a_session_that_does_not_follow_and_prices_below_zero():
+def test_refuses_a_session_that_does_not_follow_and_splits_not_above_zero():
     with pytest.raises(ValueError, match="cannot settle 2016-06-06"):
         settle(
             holding(AAA=1),
@@ -126,7 +126,7 @@ def test_refuses_a_session_that_does_not_follow_and_prices_below_zero():
             delisting_sessions=3,
         )
     with pytest.raises(ValueError, match="not above zero for AAA"):
-        after(holding(AAA=1), day(AAA=(0.0, 1.0)))
+        after(holding(AAA=1), day(AAA={"open": 1.0, "close": 1.0, "split": 0.0}))
 
 
 def test_absent_prices_may_be_null_or_nan():

@@ -57,7 +57,7 @@ def test_a_split_moves_the_limit_with_the_quantity():
 
 def test_refuses_a_limit_that_is_no_price():
     with pytest.raises(ValueError, match="limit price"):
-        place(holding(), limited(AAA=(1, 0.0)))
+        place(holding(), limited(AAA=(1, float("inf"))))
 
 
 def test_an_order_in_a_silent_name_lapses_whether_it_is_held_or_not():

@@ -53,9 +53,38 @@ def test_nav_is_cash_and_all_positions(make):
         ({"price": [1.0, float("inf"), 1.0, 1.0]}, "No usable price for BBB"),
     ],
 )
-def test_refuses_prices_that_cannot_be(make, columns, message):
+def test_refuses_prices_that_nothing_can_be_sized_by(make, columns, message):
     with pytest.raises(ValueError, match=message):
-        make(**columns)
+        make({"AAA": 1}, **columns)
+
+
+def test_a_name_at_a_price_not_above_zero_is_not_opened_and_is_to_be_sold(make):
+    prices = [-37.0, 0.0, -1.0, 20.0]
+    made = make({"AAA": 10}, price=prices)
+    assert made.instruments == ["AAA", "DDD"]
+    assert made.open_N.tolist() == [False, True]
+    assert made.priced_N.tolist() == [True, True]
+    assert made.nav == 1e5 - 370.0
+
+
+def test_a_snapshot_that_does_not_say_how_it_is_quoted_is_in_the_books_currency(make):
+    made = make({"AAA": 1, "DDD": 2}, price=[100.0, 100.0, 100.0, None])
+    assert made.names.select("currency", "quoted", "unit_value").rows() == [("USD", 100.0, 1.0)] * 4
+
+
+def test_a_price_known_to_the_ledger_alone_is_told_in_the_books_currency(make):
+    quotes = {
+        "currency": "GBP",
+        "quoted": [20.0, None, 20.0, 20.0],
+        "unit_value": [5.0, None, 5.0, 5.0],
+    }
+    made = make({"BBB": 1}, price=[100.0, None, 100.0, 100.0], **quotes)
+    assert made.names.select("currency", "quoted", "unit_value").rows() == [
+        ("GBP", 20.0, 5.0),
+        ("USD", 100.0, 1.0),
+        ("GBP", 20.0, 5.0),
+        ("GBP", 20.0, 5.0),
+    ]
 
 
 def test_refuses_a_holding_that_nobody_described(make):

@@ -23,6 +23,7 @@ from tasks.market.selection import MONTH, Where, conditions, predicate, pruned
 from tasks.market.selection import Span as Span
 
 ATTEMPTS = 20  # each lost race means that another writer's commit went through
+PIECE = 200_000  # rows; about so many are chosen from at once
 AGE: tuple[str, ...] = ("known_on", "delivery")  # the order in which rows became known
 Prints = Literal["first", "last", "all"]
 
@@ -96,19 +97,26 @@ class Lake:
             columns: Only these; empty: all.
         """
         layout = _layout(table)
-        rows = self._scan(table)
+        opened = self._open(table)
+        rows = None if opened is None else pl.scan_delta(opened)
         names = list(layout.columns) if rows is None else rows.collect_schema().names()
         names = [name for name in names if name != MONTH]
         if names and "known_on" not in names:
             raise ValueError(f"Table {table!r} has no known_on: use read().")
-        if rows is None:
+        if opened is None or rows is None:
             return _nothing(layout, columns)
         where = _known_where(layout, names, as_of=as_of, source=source, since=since)
         key = [name for name in (*layout.key, "source") if name in names]
         age = [name for name in AGE if name in names]
         wanted = list(columns) if columns is not None else names
-        frame = pruned(rows, where, layout).select(_once([*wanted, *key, *age])).collect()
-        return _chosen(frame, key, age, prints).select(wanted)
+        needed = _once([*wanted, *key, *age])
+        found = [
+            _chosen(
+                pruned(rows.filter(part), where, layout).select(needed).collect(), key, age, prints
+            ).select(wanted)
+            for part in _parts(opened, layout, prints)
+        ]
+        return pl.concat(found) if found else _nothing(layout, columns)
 
     def tables(self) -> list[str]:
         """Return the names of the tables that stand under the root, sorted; local folders only."""
@@ -247,6 +255,23 @@ def _chosen(frame: pl.DataFrame, key: list[str], age: list[str], prints: Prints)
     kept = np.concatenate([edge, changes] if prints == "first" else [changes, edge])
     places: Codes = order[kept]
     return frame[places]
+
+
+def _parts(opened: DeltaTable, layout: Table, prints: Prints) -> list[pl.Expr]:
+    """Return conditions that part the rows by months, oldest first: never all in memory at once.
+
+    A key lies in one month, and begins with the time that sorts it. All prints in the order they
+    became known are one piece, and so is a table of a few rows.
+    """
+    if layout.time is None or prints == "all" or layout.time != layout.key[0]:
+        return [pl.lit(True)]
+    files = pl.DataFrame(opened.get_add_actions(flatten=True))
+    months = files.group_by(month=f"partition.{MONTH}").agg(rows=pl.col("num_records").sum())
+    pieces = months.sort("month").with_columns(piece=pl.col("rows").cum_sum() // PIECE)
+    return [
+        pl.col(MONTH).is_in(part["month"].to_list())
+        for part in pieces.partition_by("piece", maintain_order=True)
+    ]
 
 
 def _nothing(layout: Table, columns: Sequence[str] | None) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from codecs import getincrementaldecoder
 from datetime import date
 from io import BytesIO
 from typing import Any, Literal
+from xml.parsers import expat
 
 from tasks.market.sources.protocol import Unreadable
 
@@ -135,6 +136,10 @@ def _xml_complaint(start: bytes) -> str | None:
         return f"no XML: {shown(start)}"
     if b"<!DOCTYPE" in start or b"<!ENTITY" in start:  # what a billion laughs are made of
         return "XML that defines entities of its own"
+    try:
+        expat.ParserCreate().Parse(start, True)
+    except expat.ExpatError as reason:
+        return f"no XML, or not all of it ({reason}): {shown(start)}"
     return None
 
 

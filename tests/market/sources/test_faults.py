@@ -53,6 +53,7 @@ def hold(name: str, fault: Fault, vendor: Vendor, spool: Path) -> None:
     """Pull through a fault, then without it: nothing but the right rows, ever."""
     case = case_of(name)(vendor.url, spool)
     vendor.routes, vendor.fault = case.routes, fault.behave
+    case.source.nights(case.night)  # loads the calendar
     memory, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     failed = ""
     try:

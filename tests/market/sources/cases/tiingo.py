@@ -57,19 +57,22 @@ def answer(symbol: str) -> Route:
 
 
 def source(base_url: str, spool: Path | None = None, **settings: object) -> TiingoData:
-    conf = TiingoSource(
-        kind="tiingo",
-        title="Tiingo",
-        base_url=base_url,
-        actions="given",
-        starts=date(2020, 8, 3),
-        observed_from=date(2020, 8, 28),
-        look_back=2,
-        expected_rows=3,
-        symbols=tuple(ROWS),
-        **{**QUICK, **settings},
+    given: dict[str, object] = {
+        "kind": "tiingo",
+        "title": "Tiingo",
+        "base_url": base_url,
+        "actions": "given",
+        "starts": date(2020, 8, 3),
+        "observed_from": date(2020, 8, 28),
+        "look_back": 2,
+        "expected_rows": 3,
+        "symbols": tuple(ROWS),
+        **QUICK,
+        **settings,
+    }
+    return TiingoData(
+        TiingoSource(**given), Place(spool=spool, secrets={"TIINGO_API_KEY": SecretStr(KEY)})
     )
-    return TiingoData(conf, Place(spool=spool, secrets={"TIINGO_API_KEY": SecretStr(KEY)}))
 
 
 ROUTES = {

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import polars as pl
 
 from conf.schema import SourceBase
+from expectations.eve import CLEARED, SECOND
 from expectations.gate import Eve, Judgement, judge
+from expectations.scales import OWN_MOVES, RECENT
 from tasks.market import frames
 from tasks.market.adjust import infer_actions, restated_rows
 from tasks.market.calendar import Calendar
@@ -17,6 +19,7 @@ from tasks.market.sources.protocol import Delivery
 
 Stamp = Callable[[pl.DataFrame, str | None], pl.DataFrame]
 USUAL_NIGHTS = 20  # how many nights say what a usual delivery holds
+REACH = OWN_MOVES + 1  # sessions before a night whose rows it is held against
 
 
 class Judged(NamedTuple):
@@ -41,6 +44,8 @@ class Desk:
         days: The source's calendar.
         bars: `BARS` of earlier deliveries, recent ones at least.
         listings: `LISTINGS` of earlier deliveries, all of them.
+        cleared: `CLEARED` rows of this source: what a person let out of quarantine.
+        second: (session, symbol, close, known_on) of the source that checks this one.
         sealed: The newest session that a release has read, if any: what comes later for it or for
             an earlier one counts as known from the session after.
     """
@@ -53,17 +58,24 @@ class Desk:
         *,
         bars: pl.DataFrame,
         listings: pl.DataFrame,
+        cleared: pl.DataFrame | None = None,
+        second: pl.DataFrame | None = None,
         sealed: date | None = None,
     ) -> None:
         self.source, self.settings, self.days = source, settings, days
         self.sealed = sealed
+        self.cleared = frames.empty(frames.CLEARED) if cleared is None else cleared
+        self.second = frames.empty(SECOND | {"known_on": pl.Date}) if second is None else second
         self.listed = listings.sort("known_on", "delivery", "instrument")
+        bars = bars.sort("session", "delivery", maintain_order=True)
         self.eve = _newest_rows(bars)
+        self.recent = _recent(bars)
         self.own_rows = _own_rows(bars)  # of the last nights, newest last
 
     def judge(self, delivery: Delivery) -> Judged:
         """Judge one delivery, and remember its clean rows for the next."""
         session = self.days.on_or_before(delivery.night)
+        self._forget_before(self.days.offset(session, -REACH))
         verdict, actions = self._verdict(delivery, session)
         known_on = self.known_from(delivery.night)
         found = identify(
@@ -90,6 +102,7 @@ class Desk:
         self.listed = pl.concat([self.listed, judged.listings])
         if not found.bars.is_empty():
             self.eve = _newest_rows(pl.concat([self.eve, found.bars.select(list(EVE))]))
+            self.recent = _recent(pl.concat([self.recent, found.bars.select(list(RECENT))]))
             self.own_rows = [*self.own_rows, *_own_rows(judged.bars)][-USUAL_NIGHTS:]
         return judged
 
@@ -127,12 +140,27 @@ class Desk:
         if inferred:
             actions = infer_actions(delivery.bars, eve, session=session)
         usual = sorted(self.own_rows)[len(self.own_rows) // 2] if self.own_rows else None
-        known = Eve(self.eve, usual)
+        mine = pl.col("delivery") == delivery.night
+        known = Eve(
+            closes=self.eve,
+            own_rows=usual,
+            recent=self.recent,
+            listed=self.listed,
+            cleared=self.cleared.filter(mine).select(list(CLEARED)),
+            second=self.second.filter(pl.col("known_on") <= session).sort(
+                "session", "symbol", "known_on"
+            ),
+        )
         verdict = judge(delivery, actions, known, self.settings, self.days)
         if inferred and verdict.verdict != "block":
             again = restated_rows(delivery.bars, eve, verdict.actions, session=session)
             verdict = _without_restated(verdict, again)
         return verdict, verdict.actions
+
+    def _forget_before(self, first: date) -> None:
+        """Forget rows before `first`, so that a desk made anew from the lake knows the same."""
+        self.eve = self.eve.filter(pl.col("session") >= first)
+        self.recent = self.recent.filter(pl.col("session") >= first)
 
     def known_from(self, night: date) -> date:
         """Return the session from which on the delivery of `night` counts as known."""
@@ -193,6 +221,11 @@ class Desk:
 def _newest_rows(bars: pl.DataFrame) -> pl.DataFrame:
     newest = bars.select(list(EVE)).sort("session", maintain_order=True)
     return newest.unique("symbol", keep="last", maintain_order=True).sort("symbol")
+
+
+def _recent(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return the newest row of each key; `bars` are in the order of their deliveries."""
+    return bars.select(list(RECENT)).unique(["session", "symbol"], keep="last", maintain_order=True)
 
 
 def _own_rows(bars: pl.DataFrame) -> list[int]:

@@ -6,39 +6,51 @@ from math import ceil, inf
 import polars as pl
 
 from conf.schema import Book, SourceBase
-from expectations.rules import Reach, Sorted
+from expectations.breadth import breadth_facts
+from expectations.eve import Eve
+from expectations.moves import FEWEST
+from expectations.rules import Sorted
+from expectations.slips import JUMPS, RULES
+from expectations.sorting import Reach
 
 Facts = dict[str, float]
 
 ALLOWED = 3  # so many oddities are no pattern, however small the night
 _SAME = 1e-6  # closes that differ by less than this share are the same
+_BREADTH = ("missing_names", "new_names", "opens_beyond", "columns_lost")
 _SLACK = 1e-9  # weights are sums of floats
 
 
 def night_facts(
-    rows: int, sorted_out: Sorted, actions: pl.DataFrame, closes: pl.DataFrame, reach: Reach
+    delivered: pl.DataFrame, sorted_out: Sorted, actions: pl.DataFrame, eve: Eve, reach: Reach
 ) -> Facts:
-    """Return the aggregates of one delivery of `rows` rows."""
+    """Return the aggregates of one delivery (`delivered`: its rows as they came)."""
     clean, aside = sorted_out.clean, sorted_out.quarantine
-    jumped = aside.filter(pl.col("rule").is_in(["unexplained jump", "bad print"]))
-    before = clean.join(closes, on="symbol", how="inner", suffix="_eve")
+    jumped = aside.filter(pl.col("rule").is_in(JUMPS))
+    quiet = aside.filter(pl.col("rule") == RULES["near"])
+    disagreeing = aside.filter(pl.col("rule") == "sources disagree")
+    before = clean.join(eve.closes, on="symbol", how="inner", suffix="_eve")
     newest = reach.sessions[-1] if reach.observed else clean["session"].max()
-    return {
-        "rows": rows,
+    jumps = jumped["symbol"].n_unique() + len(sorted_out.confirmed) - len(sorted_out.quiet)
+    facts: Facts = {
+        "rows": delivered.height,
         "own_rows": clean.filter(pl.col("session") == newest).height,
         "repeated_share": _repeated(before) / max(clean.height, 1) if reach.observed else 0,
         "quarantined": int(aside["rows"].sum()),
         "copies": int(sorted_out.copies["rows"].sum()),
         "conflicts": sorted_out.conflicts,
-        "jumps": jumped["symbol"].n_unique() + len(sorted_out.confirmed)
-        if reach.observed
-        else jumped.height,
+        "jumps": jumps if reach.observed else jumped.height,
+        "quiet_moves": quiet["symbol"].n_unique() + len(sorted_out.quiet),
+        "disagreeing": disagreeing.height,
         "splits": _splits(actions) if reach.observed else 0,
         "corrected": _corrected(before) if reach.observed else 0,
         "holes": _holes(clean),
         "bad_actions": actions.filter(~usable_action()).height,
         "missing_sessions": 0 if reach.observed else _missing_sessions(clean, reach),
     }
+    if not reach.observed:
+        return facts | dict.fromkeys(_BREADTH, 0) | {"volume_ratio": 1}
+    return facts | breadth_facts(delivered.select("session", "symbol"), clean, eve, reach)
 
 
 def night_bounds(
@@ -68,9 +80,15 @@ def night_bounds(
         "many_conflicts": _allowed(0.02, keys),
         "some_jumps": _allowed(0.005, names),
         "many_jumps": _allowed(0.03, names),
+        "some_quiet_moves": _allowed(0.02, names),
+        "many_quiet_moves": _allowed(0.1, names),
+        "some_disagreeing": _allowed(0.005, names),
+        "many_disagreeing": _allowed(0.05, names),
         "many_splits": _allowed(0.05, names),
+        "least_volume_ratio": 0.2 if reach.half_day else 0.5,
         "many_bad_actions": _allowed(0.05, actions),
         "some_corrected": _allowed(0.05, names),
+        "many_corrected": max(FEWEST, 0.5 * names),
         "some_holes": _allowed(0.05, clean.height),
         "some_missing": _allowed(0.02, len(reach.sessions)),
         "many_missing": _allowed(0.5, len(reach.sessions)),
@@ -161,8 +179,9 @@ def _holes(clean: pl.DataFrame) -> int:
 
 def usable_action() -> pl.Expr:
     """Return whether a row of `RAW_ACTIONS` says what happened, to whom and when."""
-    value = pl.col("value").is_finite() & (pl.col("value") > 0)
-    known = pl.col("kind").is_in(["split", "dividend"])
+    signed = pl.col("kind") == "roll"
+    value = pl.col("value").is_finite() & (signed | (pl.col("value") > 0))
+    known = pl.col("kind").is_in(["split", "dividend", "roll"])
     named = pl.col("symbol").is_not_null() & pl.col("ex_session").is_not_null()
     return (value & known & named).fill_null(False)
 

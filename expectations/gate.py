@@ -5,7 +5,6 @@ aggregates. It fails closed: an expectation that raises is a block, and so is an
 """
 
 from collections.abc import Iterable
-from datetime import date
 from functools import cache
 from math import isfinite
 from typing import Any, Literal, NamedTuple
@@ -18,6 +17,8 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from conf.schema import Book, SourceBase
 from expectations import suites
+from expectations.classes import classes_of, signed_symbols
+from expectations.eve import Eve as Eve
 from expectations.facts import (
     Facts,
     limits_in_force,
@@ -27,23 +28,16 @@ from expectations.facts import (
     target_facts,
     usable_action,
 )
-from expectations.rules import Reach, Sorted, sort_out
+from expectations.findings import EXAMPLES, Finding, row_findings
+from expectations.rules import sort_out
+from expectations.sorting import Reach
 from tasks.market import frames
 from tasks.market.calendar import Calendar
 from tasks.market.sources.protocol import Delivery
 
-Finding = dict[str, Any]
 Verdict = Literal["pass", "warn", "block", "skip"]
 
-EXAMPLES = 5
 _BLOCKS = {"critical": "blocked the night", "warning": "warned", "info": "noted"}
-
-
-class Eve(NamedTuple):
-    """What was known before tonight."""
-
-    closes: pl.DataFrame  # (symbol, session, close, volume): last clean row of each symbol
-    own_rows: int | None  # rows of its own session the last clean night brought; None on the first
 
 
 class Judgement(NamedTuple):
@@ -75,9 +69,17 @@ def judge(
     """
     reach = _reach(delivery, source, calendar)
     rows = delivery.bars.height
-    done = sort_out(delivery.bars, actions, eve.closes, reach)
+    classes = classes_of(
+        delivery.bars["symbol"],
+        eve.listed,
+        delivery.listings,
+        asset_class=source.asset_class,
+        currency=source.currency,
+    )
+    tolerance = source.cross_check.tolerance if source.cross_check else 0.0
+    done = sort_out(delivery.bars, actions, eve, classes, reach, tolerance=tolerance)
     holiday = reach.observed and delivery.night != reach.sessions[-1]
-    facts = night_facts(rows, done, actions, eve.closes, reach)
+    facts = night_facts(delivery.bars, done, actions, eve, reach)
     bounds = night_bounds(
         rows,
         done,
@@ -89,16 +91,18 @@ def judge(
     asked = "holiday" if holiday else "night"
     findings = _validated(asked, pl.DataFrame([facts]), bounds, rows)
     if not done.clean.is_empty():  # without a clean row the night's own suite blocks
-        findings += _validated("clean", _keys_and_closes(done.clean), {}, rows)
+        signed = [*signed_symbols(classes), *done.cleared["symbol"]]
+        findings += _validated("clean", _keys_and_closes(done.clean, signed), {}, rows)
     verdict, reasons = _verdict(findings)
     if holiday and verdict != "block":
         verdict, reasons = "skip", ["holiday", *reasons]
-    findings = _row_findings(done, rows) + findings
+    findings = row_findings(done, delivery.bars, eve, reach) + findings
     if verdict == "block":
         return Judgement(
             verdict, reasons, done.clean.clear(), done.quarantine, findings, actions.clear()
         )
-    usable = actions.filter(usable_action())
+    refused = done.refused.rename({"session": "ex_session"})
+    usable = actions.filter(usable_action()).join(refused, on=refused.columns, how="anti")
     return Judgement(verdict, reasons, done.clean, done.quarantine, findings, usable)
 
 
@@ -123,15 +127,22 @@ def judge_targets(targets: pl.DataFrame, book: Book) -> TargetJudgement:
 
 def _reach(delivery: Delivery, source: SourceBase, calendar: Calendar) -> Reach:
     last = calendar.on_or_before(delivery.night)
-    observed = delivery.vintage != "assumed"
-    if observed:
-        return Reach([calendar.previous(last), last], delivery.night, observed=True)
-    return Reach(calendar.sessions(source.starts, last), delivery.night, observed=False)
+    if delivery.vintage == "assumed":
+        return Reach(calendar.sessions(source.starts, last), delivery.night, observed=False)
+    known = [calendar.previous(last), last]
+    half = calendar.is_half_day(last)
+    return Reach(known, delivery.night, observed=True, half_day=half)
 
 
-def _keys_and_closes(clean: pl.DataFrame) -> pl.DataFrame:
-    """Return what the suite of the clean rows asks for; dates as numbers, quick to compare."""
-    return clean.select(pl.col("session").cast(pl.Int32), "symbol", "close")
+def _keys_and_closes(clean: pl.DataFrame, signed: list[str]) -> pl.DataFrame:
+    """Return what the suite of the clean rows asks for; dates as numbers, quick to compare.
+
+    `positive` is the close where it must be above zero, and 1 where prices may be negative.
+    """
+    positive = pl.col("close")
+    if signed:
+        positive = pl.when(pl.col("symbol").is_in(signed)).then(1.0).otherwise(positive)
+    return clean.select(pl.col("session").cast(pl.Int32), "symbol", "close", positive=positive)
 
 
 # --- Great Expectations --------------------------------------------------------------------------
@@ -221,41 +232,3 @@ def _verdict(findings: Iterable[Finding]) -> tuple[Verdict, list[str]]:
     speaking = {f["fault"]: f["reason"] for f in reversed(failed)}
     kept = [f for f in failed if worst != "block" or f["severity"] == "critical"]
     return worst, list(dict.fromkeys(speaking[f["fault"]] for f in kept))
-
-
-# --- the record of the row rules -----------------------------------------------------------------
-
-
-def _row_findings(done: Sorted, rows: int) -> list[Finding]:
-    """Return one finding for each row rule that was broken, and for rows dropped or taken on."""
-    found = [
-        _row_finding(str(rule), part, int(part["rows"].sum()), rows, "quarantined")
-        for (rule,), part in done.quarantine.sort("rule").group_by("rule", maintain_order=True)
-    ]
-    if copies := int(done.copies["rows"].sum()):
-        found.append(_row_finding("exact duplicates", done.copies, copies, rows, "dropped"))
-    if done.confirmed:
-        named = pl.DataFrame({"symbol": done.confirmed}).with_columns(
-            session=pl.lit(None, dtype=pl.Date)
-        )
-        found.append(_row_finding("new level", named, named.height, rows, "taken on"))
-    return found
-
-
-def _row_finding(rule: str, part: pl.DataFrame, count: int, rows: int, taken: str) -> Finding:
-    shown = part.select("symbol", "session").head(EXAMPLES).iter_rows()
-    return {
-        "rule": rule,
-        "layer": "rows",
-        "severity": "info",
-        "passed": False,
-        "reason": rule,
-        "rows": count,
-        "share": count / max(rows, 1),
-        "examples": [_place(symbol, session) for symbol, session in shown],
-        "action_taken": taken,
-    }
-
-
-def _place(symbol: str, session: date | None) -> str:
-    return f"{symbol or '(no symbol)'} {session or ''}".strip()

@@ -7,22 +7,17 @@ inside one observed night, where both were known together.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from math import log
+from math import inf, log
 from typing import NamedTuple
 
 import polars as pl
 
-FLOOR = 0.9  # log: a close that is 2.46 times the last one, or less than 0.41 of it
-ROBUST = 30.0  # in robust standard deviations of the session's moves, where that is wider
-CEILING = 1.6  # log: even on the wildest day a factor of five asks for a reason
-FEWEST = 20  # moves in a session, for a deviation to mean something
-UNTRADED = 0.4  # log: a price that moved by half without a share traded
-FRESH_DAYS = 10  # an older close says nothing about tonight's
-_NORMAL = 1.4826  # median absolute deviation -> standard deviation of a normal
+from expectations.moves import FRESH_DAYS
+from expectations.slips import RULES, like_a_split, slip
 
-_ROWS = {"session": pl.Date, "symbol": pl.String, "rule": pl.String, "detail": pl.String}
+ROWS = {"session": pl.Date, "symbol": pl.String, "rule": pl.String, "detail": pl.String}
 
 
 class Jumps(NamedTuple):
@@ -31,6 +26,7 @@ class Jumps(NamedTuple):
     rows: pl.DataFrame  # (session, symbol, rule, detail)
     symbols: list[str]  # symbols to be set aside whole: their newest row is among `rows`
     confirmed: list[str]  # symbols whose jump was taken on as a new level
+    quiet: list[str]  # of these, the ones that only moved far without volume
 
 
 class Bar(NamedTuple):
@@ -38,104 +34,108 @@ class Bar(NamedTuple):
 
     session: date
     close: float
+    volume: float | None
     traded: bool
+    own: bool
+    signed: bool
+    centre: float  # the session's median move
+    wide: float  # bounds of the move to this close
+    near: float | None
+    since: date | None  # `near` holds against closes from this session on
+
+
+class Verdicts(NamedTuple):
+    """What the walk along one chain found, by position."""
+
+    bad: dict[int, bool]  # position -> whether it breaks the wide bound too
+    confirmed: dict[int, bool]  # likewise of the first row of a level that was taken on
 
 
 Action = tuple[date, str, float]  # ex session, kind, value
 
 
 def unexplained_jumps(
-    rows: pl.DataFrame,
-    closes: pl.DataFrame,
-    actions: pl.DataFrame,
-    *,
-    observed: bool,
-    until: date,
+    chain: pl.DataFrame, actions: pl.DataFrame, *, observed: bool, until: date
 ) -> Jumps:
-    """Return the rows of `rows` (session, symbol, close, volume; unique keys) that jump.
+    """Return the rows of a chain (`expectations.moves`) that jump.
 
-    `closes` (symbol, session, close, volume) are the last trusted rows before tonight; `until` is
-    the session the night served. An observed night sets a symbol aside whole when its newest row
-    jumps; in history that was loaded in one go each row stands for itself.
+    `until` is the session the night served. An observed night sets a symbol aside whole when its
+    newest row breaks the wide bound; in history that was loaded in one go each row stands for
+    itself.
     """
-    chain = _chain(rows, closes)
-    suspects = chain.filter("suspect")["symbol"].unique()
-    if suspects.is_empty():
-        return Jumps(pl.DataFrame(schema=_ROWS), [], [])
-    bounds = dict(chain.select("session", "bound").unique("session").iter_rows())
+    move = pl.col("value").diff().over("symbol")
+    fresh = pl.col("session").diff().over("symbol").dt.total_days() <= FRESH_DAYS
+    beyond = (move.abs() > pl.col("wide")) | ((move - pl.col("centre")).abs() > pl.col("near"))
+    judged = chain.with_columns(suspect=(pl.col("own") & fresh & beyond).fill_null(False))
+    suspects = judged.filter("suspect")["symbol"].unique()
     explained = _by_symbol(actions)
     found: list[tuple[date, str, str, str]] = []
-    whole, confirmed = [], []
-    judged = chain.filter(pl.col("symbol").is_in(suspects.implode()))
-    for (symbol,), part in judged.group_by("symbol", maintain_order=True):
-        bars = list(map(Bar._make, part.select("session", "close", "traded").iter_rows()))
-        agree = _agreement(bars, bounds, explained[str(symbol)], until if observed else None)
-        marks = part["suspect"].arg_true().to_list()
-        bad, taken_on = _bad_rows(bars, marks, agree, release=observed)
-        own = part["own"].to_list()
-        found += [_line(str(symbol), bars, i) for i in sorted(bad) if own[i]]
-        whole += [str(symbol)] if observed and len(bars) - 1 in bad else []
-        confirmed += [str(symbol)] if taken_on else []
-    return Jumps(pl.DataFrame(found, schema=_ROWS, orient="row"), sorted(whole), sorted(confirmed))
-
-
-def _chain(rows: pl.DataFrame, closes: pl.DataFrame) -> pl.DataFrame:
-    """Return each symbol's trusted close and then tonight's rows, with suspects marked."""
-    traded = (pl.col("volume") != 0).fill_null(True).alias("traded")
-    columns = [pl.col("symbol", "session", "close"), traded]
-    own = rows.select(columns, own=pl.lit(True))
-    eve = closes.join(own, on="symbol", how="semi").select(columns, own=pl.lit(False))
-    own = own.join(eve.select("symbol", trusted="session"), on="symbol", how="left")
-    own = own.filter(pl.col("trusted").is_null() | (pl.col("session") >= pl.col("trusted")))
-    fresh = pl.col("session").diff().over("symbol").dt.total_days() <= FRESH_DAYS
-    move = pl.when(fresh).then(pl.col("close").log().diff().over("symbol"))
-    width = (pl.col("move") - pl.col("move").median()).abs().median() * (_NORMAL * ROBUST)
-    enough = pl.col("move").count() >= FEWEST
-    return (
-        pl.concat([eve, own.drop("trusted")])
-        .sort("symbol", "session", "own")
-        .with_columns(move=move)
-        .with_columns(
-            bound=pl.when(enough).then(width).fill_null(0).clip(FLOOR, CEILING).over("session")
-        )
-        .with_columns(
-            suspect=pl.col("own")
-            & (
-                pl.col("move").abs() > pl.when("traded").then("bound").otherwise(UNTRADED)
-            ).fill_null(False)
-        )
+    whole, confirmed, quiet = [], [], []
+    columns = (*Bar._fields, "suspect")
+    parts = judged.filter(pl.col("symbol").is_in(suspects.implode()))
+    for (key,), part in parts.group_by("symbol", maintain_order=True):
+        symbol = str(key)
+        *_, marks = rows = list(zip(*part.select(columns).iter_rows(), strict=True))
+        bars = list(map(Bar._make, zip(*rows[:-1], strict=True)))
+        agree = _agreement(bars, explained[symbol], until if observed else None)
+        done = _walk(bars, [i for i, mark in enumerate(marks) if mark], agree, release=observed)
+        own = [i for i in sorted(done.bad) if bars[i].own]
+        found += [_line(symbol, bars, i, explained[symbol], wide=done.bad[i]) for i in own]
+        whole += [symbol] if observed and done.bad.get(len(bars) - 1) else []
+        confirmed += [symbol] if done.confirmed else []
+        quiet += [symbol] if done.confirmed and not any(done.confirmed.values()) else []
+    return Jumps(
+        pl.DataFrame(found, schema=ROWS, orient="row"),
+        sorted(whole),
+        sorted(confirmed),
+        sorted(quiet),
     )
 
 
 def _by_symbol(actions: pl.DataFrame) -> dict[str, list[Action]]:
-    usable = actions.filter(pl.col("value").is_finite(), pl.col("value") > 0)
+    positive = (pl.col("value") > 0) | (pl.col("kind") == "roll")
+    usable = actions.filter(pl.col("value").is_finite(), positive)
     by_symbol: dict[str, list[Action]] = defaultdict(list)
     for symbol, *action in usable.select("symbol", "ex_session", "kind", "value").iter_rows():
         by_symbol[symbol].append((action[0], action[1], action[2]))
     return by_symbol
 
 
-def _agreement(
-    bars: list[Bar], bounds: dict[date, float], actions: list[Action], until: date | None
-) -> Callable[[int, int], bool]:
+class Agree(NamedTuple):
+    """How far apart two bars of a chain are, once actions are undone."""
+
+    apart: Callable[[int, int], float]
+    within: Callable[[int, int, bool], bool]  # the last: whether the near bound counts too
+
+
+def _agreement(bars: Sequence[Bar], actions: list[Action], until: date | None) -> Agree:
     """Return whether one bar's close could follow another's, by position.
 
     An action explains a move from before its ex session to it or later. In an observed night the
     eve's row may already be restated for tonight's split, so that explains it too.
     """
 
-    def agree(before: int, after: int) -> bool:
-        if before < 0:
-            return True
+    def moves(before: int, after: int) -> list[float]:
         old, new = bars[before], bars[after]
-        if (new.session - old.session).days > FRESH_DAYS:
-            return True
-        bound = bounds[new.session] if new.traded else UNTRADED
         ends = {new.session, until or new.session}
         prices = {new.close} | {_as_before(new.close, actions, old.session, end) for end in ends}
-        return any(abs(log(price / old.close)) <= bound for price in prices)
+        if new.signed:
+            return [price - old.close for price in prices]
+        return [log(price / old.close) for price in prices if price > 0]
 
-    return agree
+    def apart(before: int, after: int) -> float:
+        return min(map(abs, moves(before, after)), default=inf) if before >= 0 else inf
+
+    def within(before: int, after: int, near: bool) -> bool:
+        if before < 0 or (bars[after].session - bars[before].session).days > FRESH_DAYS:
+            return True
+        new, told = bars[after], moves(before, after)
+        wide = any(abs(move) <= new.wide for move in told)
+        if not near or new.near is None or (new.since and bars[before].session < new.since):
+            return wide
+        return wide and any(abs(move - new.centre) <= new.near for move in told)
+
+    return Agree(apart, within)
 
 
 def _as_before(close: float, actions: list[Action], start: date, end: date) -> float:
@@ -146,35 +146,46 @@ def _as_before(close: float, actions: list[Action], start: date, end: date) -> f
     return close
 
 
-def _bad_rows(
-    bars: list[Bar], suspects: list[int], agree: Callable[[int, int], bool], *, release: bool
-) -> tuple[set[int], bool]:
-    """Return the positions that jump, and whether a jump was taken on as a new level.
+def _walk(bars: Sequence[Bar], suspects: list[int], agree: Agree, *, release: bool) -> Verdicts:
+    """Return which positions jump, and which were taken on as a new level.
 
     With `release` the row that first showed the confirmed level is let go as well.
     """
-    bad: set[int] = set()
-    taken_on = False
+    bad: dict[int, bool] = {}
+    confirmed: dict[int, bool] = {}
     at, trusted = suspects[0], suspects[0] - 1
     while at < len(bars):
-        borne_twice = trusted < at - 1 and bars[at - 1].traded and bars[at].traded
-        if agree(trusted, at):
+        borne = trusted < at - 1 and bars[at - 1].traded and bars[at].traded
+        nearer = borne and agree.apart(at - 1, at) < agree.apart(trusted, at)
+        if nearer and agree.within(at - 1, at, True):
+            confirmed[at - 1] = bad[at - 1]
             trusted = at
-        elif borne_twice and agree(at - 1, at):
-            trusted, taken_on = at, True
-            bad -= {at - 1} if release else set()
+            if release:
+                del bad[at - 1]
+        elif agree.within(trusted, at, True):
+            trusted = at
         else:
-            bad.add(at)
+            bad[at] = not agree.within(trusted, at, False)
         at += 1
         if trusted == at - 1:
             at = next((mark for mark in suspects if mark >= at), len(bars))
             trusted = at - 1
-    return bad, taken_on
+    return Verdicts(bad, confirmed)
 
 
-def _line(symbol: str, bars: list[Bar], at: int) -> tuple[date, str, str, str]:
+def _line(
+    symbol: str, bars: Sequence[Bar], at: int, actions: Iterable[Action], *, wide: bool
+) -> tuple[date, str, str, str]:
+    """Return a row set aside: its rule, and the close it was held against."""
     bar = bars[at]
-    rule = "unexplained jump" if bar.traded else "bad print"
-    against = f" after {bars[at - 1].close:g} on {bars[at - 1].session}" if at else ""
+    against = bars[at - 1] if at else bar
+    ratio = bar.close / against.close if against.close else inf
+    told = None
+    if wide and 0 < ratio < inf:
+        splits = [v for session, kind, v in actions if kind == "split" and session == bar.session]
+        told = slip(ratio, volume=bar.volume, before=against.close, split=max(splits, default=None))
+    plain = RULES["jump" if wide else "near"] if bar.traded else RULES["print"]
+    hint = like_a_split(ratio) if not told and 0 < ratio < inf else ""
     untraded = "" if bar.traded else ", nothing traded"
-    return bar.session, symbol, rule, f"close {bar.close:g}{against}{untraded}"
+    detail = f"close {bar.close:g} after {against.close:g} on {against.session}{hint}{untraded}"
+    return bar.session, symbol, told or plain, detail

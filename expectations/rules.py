@@ -5,17 +5,20 @@ clean, is an exact copy of a clean one and is dropped, or goes to quarantine wit
 """
 
 from collections.abc import Sequence
-from datetime import date
 from typing import NamedTuple
 
 import polars as pl
 
-from expectations.jumps import Jumps, unexplained_jumps
+from expectations.classes import signed_symbols
+from expectations.eve import Eve
+from expectations.movements import judge_moves
+from expectations.oddities import disagreeing, idle, one_under_two_names, other_currency
+from expectations.sorting import KEY, NAMED, Reach, without
 from tasks.market import frames
 
 SYMBOL = r"^[A-Z0-9^][A-Z0-9.\-_^=/]{0,23}$"
-KEY = ("session", "symbol")
 PRICES = ("open", "high", "low", "close", "adj_close")
+DIFFERING = "differing duplicates"
 SET_ASIDE = {
     "session": pl.Date,
     "symbol": pl.String,
@@ -26,14 +29,6 @@ SET_ASIDE = {
 _ROUNDING = 1e-6  # vendors print prices with six figures, so a low may miss its close by that
 
 
-class Reach(NamedTuple):
-    """The dates a delivery may carry."""
-
-    sessions: Sequence[date]  # of the calendar, oldest first; never empty
-    night: date
-    observed: bool  # False: history loaded in one go, each row known on its own session
-
-
 class Sorted(NamedTuple):
     """A delivery after the row rules."""
 
@@ -42,32 +37,61 @@ class Sorted(NamedTuple):
     copies: pl.DataFrame  # (session, symbol, rows): exact copies that were dropped
     conflicts: int  # keys that came with differing values
     confirmed: list[str]  # symbols whose new level was taken on because a second session bore it
+    quiet: list[str]  # likewise, of a move that was only large for its volume
+    refused: pl.DataFrame  # (session, symbol, kind) of actions that the price does not follow
+    cleared: pl.DataFrame  # (session, symbol): rows let through because a person said so
 
 
 def sort_out(
-    bars: pl.DataFrame, actions: pl.DataFrame, closes: pl.DataFrame, reach: Reach
+    bars: pl.DataFrame,
+    actions: pl.DataFrame,
+    eve: Eve,
+    classes: pl.DataFrame,
+    reach: Reach,
+    *,
+    tolerance: float = 0.0,
 ) -> Sorted:
     """Return the clean rows of a delivery and what was set aside.
 
-    Takes `bars` (`RAW_BARS`), `actions` (`RAW_ACTIONS`) known tonight, and `closes` (symbol,
-    session, close, volume), the last clean row of each symbol before tonight.
+    Rows that a person cleared are asked no more than to be readable.
+
+    Args:
+        bars: `RAW_BARS`.
+        actions: `RAW_ACTIONS` known tonight.
+        eve: What was known before.
+        classes: (symbol, asset_class, currency) of every symbol among `bars`.
+        reach: The dates this delivery may carry.
+        tolerance: Largest relative difference to the closes of a second source.
     """
     rows = frames.shaped(bars, frames.RAW_BARS)
-    rows, unread = _split(rows, [*_unreadable(), *_out_of_reach(reach)])
+    rows, unread = _split(rows, [*_unreadable(eve.closes), *_out_of_reach(reach)])
     rows, copies = _without_copies(rows)
-    rows, differing = _split(rows, [_differing()])
-    rows, wrong = _split(rows, _wrong_values())
-    jumps = unexplained_jumps(
-        rows, closes, actions, observed=reach.observed, until=reach.sessions[-1]
-    )
-    rows, jumped = _without_jumps(rows, jumps)
-    aside = pl.concat([unread, differing, wrong, jumped])
+    rows, differing = _split(rows, [_differing(), _not_finite()])
+    cleared = rows.join(eve.cleared, on=list(KEY), how="semi")
+    rows = rows.join(eve.cleared, on=list(KEY), how="anti")
+    rows, wrong = _split(rows, _wrong_values(signed_symbols(classes)))
+    odd = [other_currency(rows, classes), one_under_two_names(rows, eve.closes)]
+    if not eve.second.is_empty():
+        odd.append(disagreeing(rows, eve.second, tolerance=tolerance))
+    rows, dubious = without(rows, odd)
+    moved = judge_moves(rows, actions, eve, classes, reach)
+    rows = moved.clean
+    if reach.observed:
+        own = rows.filter(pl.col("session") == reach.sessions[-1])
+        rows, still = without(rows, [idle(own, eve.recent, classes)])
+        dubious = pl.concat([dubious, still])
+    aside = pl.concat([unread, differing, wrong, dubious, moved.aside])
     return Sorted(
-        clean=rows.sort(KEY),
+        clean=pl.concat([rows, cleared]).sort(KEY),
         quarantine=_counted(aside),
         copies=copies,
-        conflicts=differing.select(pl.struct(KEY).n_unique()).item(),
-        confirmed=jumps.confirmed,
+        conflicts=differing.filter(pl.col("rule") == DIFFERING)
+        .select(pl.struct(KEY).n_unique())
+        .item(),
+        confirmed=moved.confirmed,
+        quiet=moved.quiet,
+        refused=moved.refused,
+        cleared=cleared.select(KEY),
     )
 
 
@@ -77,7 +101,10 @@ class _Rule(NamedTuple):
     detail: pl.Expr
 
 
-def _unreadable() -> list[_Rule]:
+def _unreadable(known: pl.DataFrame) -> list[_Rule]:
+    """Return the rules of rows that say nothing; `known` (symbol) tells what symbols look like."""
+    digits = known["symbol"].str.contains(r"^\d+$").mean() if known.height else 1.0
+    number = r"^\d+\.\d*$" if digits else r"^\d+(\.\d*)?$"
     absent = [pl.when(pl.col(c).is_null()).then(pl.lit(c)) for c in (*KEY, "close")]
     return [
         _Rule(
@@ -90,6 +117,7 @@ def _unreadable() -> list[_Rule]:
             ~pl.col("symbol").str.contains(SYMBOL),
             pl.lit("letters, digits and . - _ ^ = / only, at most 24"),
         ),
+        _Rule("symbol is a number", pl.col("symbol").str.contains(number), pl.lit("read as one?")),
     ]
 
 
@@ -118,7 +146,7 @@ def _out_of_reach(reach: Reach) -> list[_Rule]:
 
 def _differing() -> _Rule:
     return _Rule(
-        "differing duplicates",
+        DIFFERING,
         pl.len().over(KEY) > 1,
         pl.format(
             "{} copies, close {} to {}",
@@ -129,22 +157,29 @@ def _differing() -> _Rule:
     )
 
 
-def _wrong_values() -> list[_Rule]:
-    numbers = pl.col(*PRICES, "volume")
+def _not_finite() -> _Rule:
+    return _Rule(
+        "not finite",
+        ~pl.all_horizontal(pl.col(*PRICES, "volume").is_finite().fill_null(True)),
+        pl.lit("a price or the volume is NaN or infinite"),
+    )
+
+
+def _wrong_values(signed: Sequence[str]) -> list[_Rule]:
+    """Return the rules of a row by itself; `signed` names whose prices may be negative."""
     body = ("open", "close")
     shown = pl.format(
         "open {} high {} low {} close {}",
         *(pl.col(c).cast(pl.String).fill_null("-") for c in PRICES[:4]),
     )
-    above = pl.col("high") * (1 + _ROUNDING) < pl.max_horizontal(*body, "low")
-    below = pl.col("low") * (1 - _ROUNDING) > pl.min_horizontal(*body, "high")
+    below_zero = pl.any_horizontal(pl.col(*PRICES) <= 0)
+    if signed:
+        below_zero &= ~pl.col("symbol").is_in(list(signed))
+    rounding = pl.col("close").abs() * _ROUNDING
+    above = pl.col("high") + rounding < pl.max_horizontal(*body, "low")
+    below = pl.col("low") - rounding > pl.min_horizontal(*body, "high")
     return [
-        _Rule(
-            "not finite",
-            ~pl.all_horizontal(numbers.is_finite().fill_null(True)),
-            pl.lit("a price or the volume is NaN or infinite"),
-        ),
-        _Rule("price not above zero", pl.any_horizontal(pl.col(*PRICES) <= 0), shown),
+        _Rule("price not above zero", below_zero, shown),
         _Rule("prices out of order", above.fill_null(False) | below.fill_null(False), shown),
         _Rule("negative volume", pl.col("volume") < 0, pl.format("volume {}", pl.col("volume"))),
     ]
@@ -157,7 +192,7 @@ def _split(rows: pl.DataFrame, rules: list[_Rule]) -> tuple[pl.DataFrame, pl.Dat
     detail = pl.coalesce(pl.when(b).then(r.detail) for b, r in zip(broken, rules, strict=True))
     ruled = rows.with_columns(rule=name)
     if ruled["rule"].null_count() == rows.height:
-        return rows, frames.empty(SET_ASIDE).drop("rows")
+        return rows, frames.empty(NAMED)
     aside = rows.with_columns(rule=name, detail=detail).filter(pl.col("rule").is_not_null())
     return ruled.filter(pl.col("rule").is_null()).drop("rule"), aside.select(*KEY, "rule", "detail")
 
@@ -177,22 +212,6 @@ def _without_copies(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .sort(KEY)
     )
     return once, copies
-
-
-def _without_jumps(rows: pl.DataFrame, jumps: Jumps) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that are left, and the jumped ones with every row of a jumped symbol."""
-    if jumps.rows.is_empty():
-        return rows, frames.empty(SET_ASIDE).drop("rows")
-    marked = rows.join(jumps.rows, on=list(KEY), how="left", maintain_order="left")
-    whole = pl.col("symbol").is_in(jumps.symbols) & pl.col("rule").is_null()
-    marked = marked.with_columns(
-        rule=pl.when(whole).then(pl.lit("symbol set aside")).otherwise("rule"),
-        detail=pl.when(whole)
-        .then(pl.lit("its newest row of this night cannot be trusted"))
-        .otherwise("detail"),
-    )
-    aside = marked.filter(pl.col("rule").is_not_null()).select(*KEY, "rule", "detail")
-    return marked.filter(pl.col("rule").is_null()).drop("rule", "detail"), aside
 
 
 def _counted(aside: pl.DataFrame) -> pl.DataFrame:

@@ -78,6 +78,34 @@ OWN_SESSION: Suite = [
         fault="delivery",
     ),
     *_too_many("quarantined", "some_quarantined", "many_quarantined", "rows quarantined"),
+    _most("missing_names", 0.1, "warning", rule="missing_names", reason="names missing"),
+    _most(
+        "new_names",
+        0.3,
+        "critical",
+        rule="many_new_names",
+        reason="too many: names never seen before",
+        fault="new_names",
+    ),
+    _most("new_names", 0.02, "warning", rule="new_names", reason="names never seen before"),
+    _fewest(
+        "volume_ratio",
+        _parameter("least_volume_ratio"),
+        "warning",
+        rule="volume_ratio",
+        reason="volumes look provisional",
+    ),
+    # On 323 real nights the share was 0.43 at most, but 0.56 on the flash crash of 2015-08-24.
+    _most(
+        "opens_beyond",
+        0.63,
+        "critical",
+        rule="opens_beyond",
+        reason="opens and closes have changed places",
+    ),
+    _most(
+        "columns_lost", 0, "critical", rule="columns_lost", reason="a column came without values"
+    ),
     *_too_many("missing_sessions", "some_missing", "many_missing", "sessions missing"),
 ]
 
@@ -86,8 +114,12 @@ EVERY_NIGHT: Suite = [
     *_too_many("copies", "some_copies", None, "exact duplicates dropped"),
     *_too_many("conflicts", "some_conflicts", "many_conflicts", "differing duplicates quarantined"),
     *_too_many("jumps", "some_jumps", "many_jumps", "prices jump without an action"),
+    *_too_many(
+        "quiet_moves", "some_quiet_moves", "many_quiet_moves", "prices move far without volume"
+    ),
+    *_too_many("disagreeing", "some_disagreeing", "many_disagreeing", "sources disagree"),
     *_too_many("splits", None, "many_splits", "splits in one night"),
-    *_too_many("corrected", "some_corrected", None, "closes of the eve corrected"),
+    *_too_many("corrected", "some_corrected", "many_corrected", "closes of the eve corrected"),
     *_too_many("holes", "some_holes", None, "rows with a price or volume missing"),
     _most(
         "bad_actions",
@@ -118,7 +150,11 @@ CLEAN_BARS: Suite = [
         column="close",
     ),
     _fewest(
-        "close", 1e-12, "critical", rule="clean_close_above_zero", reason="a close is not positive"
+        "positive",
+        1e-12,
+        "critical",
+        rule="clean_close_above_zero",
+        reason="a close is not positive",
     ),
     _most("close", _VAST, "critical", rule="clean_close_finite", reason="a close is not finite"),
     _expect(

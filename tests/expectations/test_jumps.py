@@ -5,7 +5,10 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
+from expectations.classes import CLASS
 from expectations.jumps import Jumps, unexplained_jumps
+from expectations.moves import chains, with_near_bounds, with_signed_bounds
+from expectations.scales import RECENT
 
 DAYS = [date(2015, 3, 23) + timedelta(days=n) for n in range(5)]
 COLUMNS = {"symbol": pl.String, "session": pl.Date, "close": pl.Float64, "volume": pl.Float64}
@@ -22,11 +25,23 @@ def action(kind: str, value: float, ex: int) -> pl.DataFrame:
 
 
 def jumps(
-    rows: pl.DataFrame, eve: pl.DataFrame, actions: pl.DataFrame | None = None, **kind: bool
+    rows: pl.DataFrame,
+    eve: pl.DataFrame,
+    actions: pl.DataFrame | None = None,
+    *,
+    observed: bool = True,
+    recent: pl.DataFrame | None = None,
+    asset_class: str = "equity",
 ) -> Jumps:
     known = pl.DataFrame(schema=ACTIONS) if actions is None else actions
-    observed = kind.get("observed", True)
-    return unexplained_jumps(rows, eve, known, observed=observed, until=rows["session"].max())
+    past = pl.DataFrame(schema=RECENT) if recent is None else recent
+    names = [(symbol, asset_class, "USD") for symbol in rows["symbol"].unique()]
+    chain = chains(rows, eve, pl.DataFrame(names, schema=CLASS, orient="row"))
+    sessions = rows["session"].unique().sort().to_list() if observed else []
+    chain = with_near_bounds(
+        with_signed_bounds(chain, past), past, sessions, known["symbol"].unique()
+    )
+    return unexplained_jumps(chain, known, observed=observed, until=rows["session"].max())
 
 
 def test_lets_a_wild_but_possible_day_pass():

@@ -5,7 +5,10 @@ from datetime import date
 import polars as pl
 import pytest
 
-from expectations.rules import Reach, Sorted, sort_out
+from expectations.classes import CLASS
+from expectations.eve import Eve
+from expectations.rules import Sorted, sort_out
+from expectations.sorting import Reach
 from tasks.market import frames
 
 THU, MON, HOLIDAY = date(2015, 4, 2), date(2015, 4, 6), date(2015, 4, 3)
@@ -13,6 +16,8 @@ REACH = Reach([THU, MON], MON, observed=True)
 NO_CLOSES = frames.empty(
     {"symbol": pl.String, "session": pl.Date, "close": pl.Float64, "volume": pl.Float64}
 )
+
+EVE = Eve(NO_CLOSES, None)
 
 
 def bar(symbol: str | None = "AAA", session: date | None = MON, **numbers: float | None) -> dict:
@@ -27,9 +32,13 @@ def bar(symbol: str | None = "AAA", session: date | None = MON, **numbers: float
     }
 
 
-def sorted_out(*bars: dict, reach: Reach = REACH) -> Sorted:
+def sorted_out(
+    *bars: dict, reach: Reach = REACH, eve: Eve = EVE, asset_class: str = "equity"
+) -> Sorted:
     frame = pl.DataFrame(list(bars), schema=frames.RAW_BARS)
-    return sort_out(frame, frames.empty(frames.RAW_ACTIONS), NO_CLOSES, reach)
+    rows = [(symbol, asset_class, "USD") for symbol in frame["symbol"].unique().drop_nulls()]
+    classes = pl.DataFrame(rows, schema=CLASS, orient="row")
+    return sort_out(frame, frames.empty(frames.RAW_ACTIONS), eve, classes, reach, tolerance=0.01)
 
 
 def rules(done: Sorted) -> list[tuple]:

@@ -1,0 +1,71 @@
+"""The record of the row rules: what was set aside, dropped, taken on, let through or missed."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from expectations.breadth import missing_names
+from expectations.eve import Eve
+from expectations.rules import Sorted
+from expectations.sorting import KEY, Reach
+
+Finding = dict[str, Any]
+EXAMPLES = 5
+
+
+def row_findings(done: Sorted, delivered: pl.DataFrame, eve: Eve, reach: Reach) -> list[Finding]:
+    """Return one finding for each rule that a row or a name was touched by.
+
+    They only note: whether the night stops is for the suites to say.
+    """
+    rows = delivered.height
+    found = [
+        _finding(str(rule), _places(part), int(part["rows"].sum()), rows, "quarantined")
+        for (rule,), part in done.quarantine.sort("rule").group_by("rule", maintain_order=True)
+    ]
+    if copies := int(done.copies["rows"].sum()):
+        found.append(_finding("exact duplicates", _places(done.copies), copies, rows, "dropped"))
+    if done.confirmed:
+        named = done.confirmed[:EXAMPLES]
+        found.append(_finding("new level", named, len(done.confirmed), rows, "taken on"))
+    if not done.refused.is_empty():
+        places = _places(done.refused)
+        taken = "action left out"
+        found.append(_finding("action refused", places, done.refused.height, rows, taken))
+    if not done.cleared.is_empty():
+        said = done.cleared.join(eve.cleared, on=list(KEY), how="left")
+        told = [
+            f"{_place(symbol, session)}: {who} says {why}"
+            for symbol, session, who, why in said.select(
+                "symbol", "session", "cleared_by", "reason"
+            ).iter_rows()
+        ]
+        found.append(_finding("cleared by a person", told, len(told), rows, "let through"))
+    if reach.observed and (missing := missing_names(delivered, eve, reach)):
+        found.append(_finding("missing name", missing, len(missing), rows, "noted"))
+    return found
+
+
+def _finding(rule: str, places: Iterable[str], count: int, rows: int, taken: str) -> Finding:
+    return {
+        "rule": rule,
+        "layer": "rows",
+        "severity": "info",
+        "passed": False,
+        "reason": rule,
+        "rows": count,
+        "share": count / max(rows, 1),
+        "examples": list(places)[:EXAMPLES],
+        "action_taken": taken,
+    }
+
+
+def _places(part: pl.DataFrame) -> list[str]:
+    shown = part.select("symbol", "session").head(EXAMPLES).iter_rows()
+    return [_place(symbol, session) for symbol, session in shown]
+
+
+def _place(symbol: str, session: date | None) -> str:
+    return f"{symbol or '(no symbol)'} {session or ''}".strip()

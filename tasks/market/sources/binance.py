@@ -10,7 +10,7 @@ import polars as pl
 
 from conf.schema import BinanceSource
 from tasks.market.frames import RAW_BARS, RAW_LISTINGS, shaped
-from tasks.market.sources.answers import json_of
+from tasks.market.sources.answers import json_of, number_of
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web_data import Reach, WebData, delivery
 
@@ -168,7 +168,7 @@ def _bar(candle: Any, symbol: str) -> tuple[Any, ...]:
         raise Unreadable(
             f"A candle of {symbol} opens at {opened!r} and closes at {closes!r}: no day in UTC."
         )
-    prices = [_number(cell) for cell in candle[1:6]]
+    prices = [number_of(cell) for cell in candle[1:6]]
     return _day(opened), symbol, *prices, None, QUOTES[pair(symbol)[1]]
 
 
@@ -181,10 +181,3 @@ def _day(milliseconds: int) -> date:
 
 def _milliseconds(day: date) -> int:
     return (day - date(1970, 1, 1)).days * DAY_MS
-
-
-def _number(cell: object) -> float | None:
-    try:
-        return float(cell) if isinstance(cell, str | int | float) else None
-    except ValueError:
-        return None

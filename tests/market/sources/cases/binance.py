@@ -68,11 +68,10 @@ def settings(base_url: str, **other: object) -> BinanceSource:
         title="Binance",
         base_url=base_url,
         asset_class="crypto",
-        starts=date(2017, 8, 17),
         observed_from=date(2020, 3, 14),
         look_back=2,
         expected_rows=2,
-        **{"symbols": tuple(ROWS), **QUICK, **other},
+        **{"starts": date(2017, 8, 17), "symbols": tuple(ROWS), **QUICK, **other},
     )
 
 

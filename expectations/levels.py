@@ -54,12 +54,13 @@ def split_slips(told: History, *, lasting_is_the_action: bool) -> list[Finding]:
     close_T, adjusted_T = moves(told, adjusted=False), moves(told, adjusted=True)
     for split in told.splits():
         start, end = told.symbol_rows(split.at)
-        # A dividend moves the close and not the adjusted close.
-        move_T = (adjusted_T if start in paying else close_T)[start:end]
-        size, loud = abs(log(split.value)), LOUD * noise(move_T)
+        size, ex = abs(log(split.value)), split.at - start
         if size < BIG:
             continue
-        ex = split.at - start
+        # A dividend moves the close and not the adjusted close, unless that lacks the split.
+        lacks = abs(abs(adjusted_T[split.at] - close_T[split.at]) - size) <= SHARE * size
+        move_T = (adjusted_T if start in paying and not lacks else close_T)[start:end]
+        loud = LOUD * noise(move_T)
         jumps_T = _jumps(move_T, size=size, loud=max(BIG, loud), ex=ex)
         odd = _odd_rows(jumps_T)
         if lasting_is_the_action and _parted(odd, ex, end - start):
@@ -92,8 +93,8 @@ def _odd_rows(jumps_T: Array) -> list[tuple[int, int]]:
     if not jumps_T.any():
         return []
     level_T = np.cumsum(jumps_T).astype(int)
-    newest = level_T[-NEWEST:].tolist()[::-1]
-    usual = Counter(newest).most_common(1)[0][0]  # among equals the one met first: the newer
+    newest = level_T[-NEWEST:].tolist()
+    usual = Counter(newest).most_common(1)[0][0]  # among equals the one met first: the older
     return [(int(row), int(level_T[row] - usual)) for row in np.flatnonzero(level_T != usual)]
 
 

@@ -50,7 +50,8 @@ def split_slips(told: History, *, lasting_is_the_action: bool) -> list[Finding]:
             against the action (prices as traded), not against the older rows (restated prices).
     """
     found: list[Finding] = []
-    paying = {told.symbol_rows(dividend.at)[0] for dividend in told.dividends()}
+    paid = {dividend.at for dividend in told.dividends()}
+    paying = {told.symbol_rows(at)[0] for at in paid}
     close_T, adjusted_T = moves(told, adjusted=False), moves(told, adjusted=True)
     for split in told.splits():
         start, end = told.symbol_rows(split.at)
@@ -58,7 +59,8 @@ def split_slips(told: History, *, lasting_is_the_action: bool) -> list[Finding]:
         if size < BIG:
             continue
         # A dividend moves the close and not the adjusted close, unless that lacks the split.
-        lacks = abs(abs(adjusted_T[split.at] - close_T[split.at]) - size) <= SHARE * size
+        apart = abs(adjusted_T[split.at] - close_T[split.at])
+        lacks = split.at not in paid and abs(apart - size) <= SHARE * size
         move_T = (adjusted_T if start in paying and not lacks else close_T)[start:end]
         loud = LOUD * noise(move_T)
         jumps_T = _jumps(move_T, size=size, loud=max(BIG, loud), ex=ex)

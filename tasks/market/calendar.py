@@ -35,6 +35,11 @@ class Calendar:
         """The exchange's time zone."""
         return self._days.zone
 
+    @property
+    def bounds(self) -> tuple[date, date]:
+        """The first and the last day that anything is known of."""
+        return self._days.first, self._days.last
+
     def sessions(self, first: date, last: date) -> list[date]:
         """Return the sessions from `first` to `last`, both included."""
         self._require(first, last)

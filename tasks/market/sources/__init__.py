@@ -11,6 +11,7 @@ from conf.schema import (
     FilesSource,
     FredSource,
     FrenchSource,
+    MixedSource,
     SampleSource,
     SimulatedSource,
     TiingoSource,
@@ -85,10 +86,17 @@ def _binance(conf: BinanceSource, place: Place) -> DataSource:
     return BinanceData(conf, place)
 
 
+def _mixed(conf: MixedSource, place: Place) -> DataSource:
+    from tasks.market.sources.mixed import MixedData
+
+    return MixedData(conf, place)
+
+
 SOURCES: dict[str, Callable[[Any, Place], DataSource]] = {
     "sample": _sample,
     "files": _files,
     "simulated": _simulated,
+    "mixed": _mixed,
     "tiingo": _tiingo,
     "alpaca": _alpaca,
     "yahoo": _yahoo,

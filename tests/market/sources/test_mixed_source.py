@@ -1,0 +1,331 @@
+"""Markets that close at other hours meet on one calendar, each as it was known at its close."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+
+from conf.schema import MixedSource, SourceBase
+from tasks.market import frames
+from tasks.market.calendar import Calendar
+from tasks.market.sources import SOURCES
+from tasks.market.sources.joining import Joining
+from tasks.market.sources.protocol import DataSource, Delivery, Payload, Place, Unreadable
+from tasks.market.sources.tables import packed, unpacked
+
+NEW_YORK = Calendar("XNYS")
+FRIDAY, SATURDAY, SUNDAY, MONDAY, TUESDAY = (date(2016, 6, 10) + timedelta(n) for n in range(5))
+ALWAYS = "24/7"
+
+
+class Listed(DataSource):
+    """A part whose nights are written down: night -> (symbol, own date, close) rows."""
+
+    def __init__(self, nights: Mapping[date, Sequence[tuple[str, date, float]]], live: bool = True):
+        self.rows, self.vintage = nights, "observed" if live else "assumed"
+        self.landed_nights: list[date] = []
+
+    def nights(self, until: date = date.max) -> list[date]:
+        return sorted(self.rows)
+
+    def pull(self, nights: Sequence[date]) -> Iterator[Payload]:
+        for night in sorted(nights):
+            kinds = {"symbol": pl.String, "session": pl.Date, "close": pl.Float64}
+            table = pl.DataFrame(list(self.rows[night]), schema=kinds, orient="row")
+            yield Payload(night, "rows|all", packed(table), self.vintage)  # type: ignore[arg-type]
+
+    def landed(self, nights: Sequence[date]) -> None:
+        self.landed_nights += nights
+
+    def normalise(self, payloads: Sequence[Payload]) -> Delivery:
+        assert {payload.request for payload in payloads} == {"rows|all"}
+        bars = unpacked(payloads[0].body, what="rows").with_columns(volume=10.0)
+        return Delivery(
+            payloads[0].night,
+            payloads[0].vintage,
+            bars=frames.shaped(bars, frames.RAW_BARS),
+            actions=frames.empty(frames.RAW_ACTIONS),
+            listings=frames.empty(frames.RAW_LISTINGS),
+            series=frames.empty(frames.RAW_SERIES),
+        )
+
+
+def part(**changes: object) -> SourceBase:
+    values = {"title": "A part", "starts": date(2016, 1, 4), "expected_rows": 1, **changes}
+    return SourceBase.model_validate(values)
+
+
+def mixed(parts: dict[str, tuple[SourceBase, DataSource]], **changes: object) -> DataSource:
+    values = {"title": "All", "starts": date(2016, 6, 1), "expected_rows": 1, **changes}
+    conf = MixedSource(kind="mixed", parts=tuple(parts), **values)
+    return SOURCES["mixed"](conf, Place(parts=parts))
+
+
+def delivered(source: DataSource, night: date) -> Delivery:
+    return source.normalise(list(source.pull([night])))
+
+
+def own(symbol: str, *days: date, close: float = 1.0) -> dict[date, list[tuple[str, date, float]]]:
+    """Return nights that bring each its own row alone, a point dearer every day."""
+    return {day: [(symbol, day, close + at)] for at, day in enumerate(days)}
+
+
+def bars(*rows: tuple[str, date | None, float]) -> pl.DataFrame:
+    kinds = {"symbol": pl.String, "session": pl.Date, "close": pl.Float64}
+    table = pl.DataFrame(list(rows), schema=kinds, orient="row")
+    price = pl.col("close")
+    return frames.shaped(
+        table.with_columns(open=price - 0.5, high=price + 1, low=price - 1, volume=10.0),
+        frames.RAW_BARS,
+    )
+
+
+# --- one market's rows on another's sessions ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("calendar", "day", "joins"),
+    [
+        ("XTKS", TUESDAY, TUESDAY),  # closes before New York opens
+        ("XETR", TUESDAY, TUESDAY),
+        (ALWAYS, MONDAY, TUESDAY),  # ends at midnight, after New York's close
+        (ALWAYS, FRIDAY, MONDAY),
+        (ALWAYS, SUNDAY, MONDAY),
+        ("XLON", date(2016, 7, 4), date(2016, 7, 5)),  # New York is closed
+        ("XNYS", date(2016, 7, 4), date(2016, 7, 4)),  # a vendor's night on a holiday stays one
+        ("XLON", date(2016, 11, 25), date(2016, 11, 25)),  # 16:30 is before New York's 18:00 UTC
+    ],
+)
+def test_a_bar_joins_the_first_session_that_closes_after_it(calendar, day, joins):
+    assert Joining(Calendar(calendar), NEW_YORK).session_of(day) == joins
+
+
+def test_no_bar_joins_a_session_that_closes_before_it():
+    for name in (ALWAYS, "XTKS", "XLON"):
+        calendar = Calendar(name)
+        joining = Joining(calendar, NEW_YORK)
+        for day in calendar.sessions(date(2016, 1, 4), date(2016, 12, 30)):
+            joined = joining.session_of(day)
+            assert NEW_YORK.close_of(joined) >= calendar.close_of(day)
+            assert NEW_YORK.close_of(NEW_YORK.previous(joined)) < calendar.close_of(day)
+            assert joining.own_until(joined) >= day > joining.own_until(NEW_YORK.previous(joined))
+
+
+def test_bars_of_one_session_become_one():
+    joining = Joining(Calendar(ALWAYS), NEW_YORK)
+    days = [("BTC", FRIDAY, 5.0), ("BTC", SATURDAY, 9.0), ("BTC", SUNDAY, 7.0)]
+    joined = joining.bars(bars(*days), history=True, night=MONDAY)
+    columns = ["session", "open", "high", "low", "close", "volume"]
+    assert joined.select(columns).rows() == [(MONDAY, 4.5, 10.0, 4.0, 7.0, 30.0)]
+
+
+def test_copies_stay_copies_for_the_gate_to_judge():
+    joining = Joining(Calendar(ALWAYS), NEW_YORK)
+    days = [("BTC", SATURDAY, 9.0), ("BTC", SUNDAY, 7.0)]
+    joined = joining.bars(bars(*days, *days), history=True, night=MONDAY)
+    assert joined.height == 2
+    assert joined["volume"].to_list() == [20.0, 20.0]
+    assert joined.is_duplicated().all()
+
+
+def test_a_row_on_a_day_its_own_market_does_not_know_has_no_session():
+    joining = Joining(Calendar("XLON"), NEW_YORK)
+    joined = joining.bars(
+        bars(("BP", date(2016, 6, 11), 5.0), ("BP", MONDAY, 6.0)), history=True, night=MONDAY
+    )
+    assert joined.select("session", "close").rows() == [(MONDAY, 6.0), (None, 5.0)]
+
+
+def test_a_session_told_only_in_part_is_no_correction():
+    joining = Joining(Calendar(ALWAYS), NEW_YORK)
+    thursday = FRIDAY - timedelta(1)
+    days = [("BTC", day, 5.0) for day in (SATURDAY, SUNDAY, MONDAY)]  # without Friday
+    joined = joining.bars(bars(*days), history=False, night=TUESDAY)
+    assert joined["session"].to_list() == [TUESDAY]
+    whole = joining.bars(
+        bars(("BTC", thursday, 5.0), ("BTC", FRIDAY, 5.0), *days), history=False, night=TUESDAY
+    )
+    assert whole["session"].to_list() == [FRIDAY, MONDAY, TUESDAY]
+
+
+def test_what_a_market_does_to_shares_moves_with_its_bars():
+    joining = Joining(Calendar(ALWAYS), NEW_YORK)
+    acts = pl.DataFrame(
+        [
+            (SATURDAY, "A", "split", 2.0),
+            (SUNDAY, "A", "split", 3.0),
+            (SUNDAY, "A", "dividend", 0.5),
+            (SATURDAY, "A", "dividend", 0.25),
+        ],
+        schema=frames.RAW_ACTIONS,
+        orient="row",
+    )
+    assert sorted(joining.actions(acts).rows()) == [
+        (MONDAY, "A", "dividend", 0.75),
+        (MONDAY, "A", "split", 6.0),
+    ]
+
+
+def test_a_rate_of_a_day_without_a_session_is_known_at_the_next():
+    joining = Joining(Calendar("XLON"), NEW_YORK)
+    holiday, tuesday = date(2016, 7, 4), date(2016, 7, 5)
+    rates = pl.DataFrame(
+        [(holiday, "EURUSD", 1.1, holiday), (tuesday, "EURUSD", 1.2, tuesday)],
+        schema=frames.RAW_SERIES,
+        orient="row",
+    )
+    assert joining.series(rates).rows() == [(tuesday, "EURUSD", 1.2, tuesday)]
+
+
+# --- parts and their nights -----------------------------------------------------------------------
+
+
+def test_history_in_one_go_comes_in_one_night():
+    stocks = {TUESDAY: [("SPY", day, 100.0) for day in (FRIDAY, MONDAY, TUESDAY)]}
+    coins = {SUNDAY: [("BTC", day, 5.0) for day in (FRIDAY, SATURDAY, SUNDAY)]}
+    source = mixed(
+        {
+            "stocks": (part(), Listed(stocks, live=False)),
+            "coins": (part(calendar=ALWAYS, asset_class="crypto"), Listed(coins, live=False)),
+        }
+    )
+    for until in (date(2016, 6, 2), MONDAY, TUESDAY, date.max):
+        assert source.nights(until) == [TUESDAY]
+    delivery = delivered(source, TUESDAY)
+    assert delivery.vintage == "assumed"
+    assert sorted(delivery.bars.select("symbol", "session").rows()) == [
+        ("BTC", MONDAY),
+        ("SPY", FRIDAY),
+        ("SPY", MONDAY),
+        ("SPY", TUESDAY),
+    ]
+
+
+def test_nights_go_by_the_calendar_of_the_mixture():
+    stocks = Listed(own("SPY", FRIDAY, MONDAY, TUESDAY, close=100.0))
+    coins = Listed(own("BTC", FRIDAY - timedelta(1), FRIDAY, SATURDAY, SUNDAY, MONDAY))
+    parts = {
+        "stocks": (part(), stocks),
+        "coins": (part(calendar=ALWAYS, asset_class="crypto"), coins),
+    }
+    source = mixed(parts)
+    assert source.nights(TUESDAY) == [FRIDAY, MONDAY, TUESDAY]
+    assert source.nights(FRIDAY) == [FRIDAY]
+    source.nights(TUESDAY)
+    payloads = list(source.pull([MONDAY]))
+    assert [payload.request for payload in payloads] == [
+        f"night|stocks|{MONDAY}|rows|all",
+        f"night|coins|{FRIDAY}|rows|all",
+        f"night|coins|{SATURDAY}|rows|all",
+        f"night|coins|{SUNDAY}|rows|all",
+    ]
+    assert {payload.night for payload in payloads} == {MONDAY}
+    delivery = source.normalise(payloads)
+    assert delivery.vintage == "observed"
+    told = delivery.bars.select("symbol", "session", "close", "volume").rows()
+    assert told == [("SPY", MONDAY, 101.0, 10.0), ("BTC", MONDAY, 4.0, 30.0)]
+    source.landed([MONDAY])
+    assert coins.landed_nights == [FRIDAY, SATURDAY, SUNDAY]
+
+
+def test_a_later_own_night_says_anew_what_an_earlier_one_said():
+    nights = {FRIDAY: [("BTC", FRIDAY, 5.0)], SUNDAY: [("BTC", FRIDAY, 6.0), ("BTC", SUNDAY, 7.0)]}
+    source = mixed(
+        {
+            "stocks": (part(), Listed(own("SPY", MONDAY))),
+            "coins": (part(calendar=ALWAYS), Listed(nights)),
+        }
+    )
+    assert source.nights(MONDAY) == [MONDAY]
+    coin = delivered(source, MONDAY).bars.filter(pl.col("symbol") == "BTC")
+    assert coin.select("close", "volume").rows() == [(7.0, 20.0)]
+
+
+def test_a_night_pulled_late_brings_its_own_session_alone():
+    late = Listed({FRIDAY: [], MONDAY: [("BP", FRIDAY, 4.0), ("BP", MONDAY, 5.0)]}, live=False)
+    live = Listed({FRIDAY: [], MONDAY: [("SPY", FRIDAY, 99.0), ("SPY", MONDAY, 98.0)]})
+    source = mixed({"late": (part(calendar="XLON"), late), "live": (part(), live)})
+    source.nights(MONDAY)
+    delivery = delivered(source, MONDAY)
+    assert delivery.vintage == "assumed"
+    assert delivery.bars.select("symbol", "session").rows() == [("BP", MONDAY), ("SPY", MONDAY)]
+
+
+def test_each_part_says_its_class_and_its_currency():
+    parts = {
+        "stocks": (part(asset_class="fund"), Listed(own("SPY", MONDAY))),
+        "pairs": (part(asset_class="fx"), Listed({MONDAY: [("EURGBP", MONDAY, 0.8)]})),
+        "london": (part(currency="GBP"), Listed(own("BP", MONDAY))),
+    }
+    delivery = delivered(mixed(parts), MONDAY)
+    told = delivery.listings.select("symbol", "asset_class", "currency").sort("symbol").rows()
+    assert told == [("BP", "unknown", "GBP"), ("EURGBP", "fx", "GBP"), ("SPY", "fund", "USD")]
+    assert dict(delivery.bars.select("symbol", "currency").iter_rows()) == {
+        "SPY": "USD",
+        "EURGBP": "GBP",
+        "BP": "GBP",
+    }
+    assert delivery.series.rows() == [(MONDAY, "EURGBP", 0.8, MONDAY)]
+    assert dict(delivery.bars.schema) == frames.RAW_BARS
+    assert dict(delivery.listings.schema) == frames.RAW_LISTINGS
+
+
+def test_history_outside_its_own_years_is_not_of_the_source():
+    days = NEW_YORK.sessions(date(2016, 5, 25), date(2016, 6, 20))
+    stocks = {days[-1]: [("SPY", day, 100.0) for day in days]}
+    parts = {
+        "stocks": (part(), Listed(stocks, live=False)),
+        "others": (part(), Listed({TUESDAY: [("IWM", TUESDAY, 1.0)]}, live=False)),
+    }
+    source = mixed(parts, ends=TUESDAY)
+    assert source.nights() == [TUESDAY]
+    delivery = delivered(source, TUESDAY)
+    assert delivery.bars["session"].min() == date(2016, 6, 1)
+    assert delivery.bars["session"].max() == TUESDAY
+
+
+def test_refuses_two_parts_that_bring_the_same_symbol():
+    parts = {
+        "one": (part(), Listed(own("QQQ", MONDAY))),
+        "other": (part(), Listed(own("QQQ", MONDAY))),
+    }
+    with pytest.raises(Unreadable, match="QQQ of 2016-06-13 came from more than one part"):
+        delivered(mixed(parts), MONDAY)
+
+
+def test_refuses_nights_of_parts_that_are_gone_and_parts_that_are_not_there():
+    one, other = (part(), Listed(own("A", MONDAY))), (part(), Listed(own("B", MONDAY)))
+    payloads = list(mixed({"one": one, "other": other}).pull([MONDAY]))
+    with pytest.raises(Unreadable, match="none any more: other"):
+        mixed({"one": one, "third": other}).normalise(payloads)
+    with pytest.raises(ValueError, match="lacks its parts other"):
+        SOURCES["mixed"](
+            MixedSource(
+                kind="mixed", title="x", parts=("one", "other"), starts=MONDAY, expected_rows=1
+            ),
+            Place(parts={"one": one}),
+        )
+
+
+def test_says_which_nights_it_lacks():
+    parts = {"one": (part(), Listed(own("A", MONDAY))), "two": (part(), Listed(own("B", MONDAY)))}
+    with pytest.raises(ValueError, match="no night 2016-06-14; it has 1 from 2016-06-13"):
+        list(mixed(parts).pull([TUESDAY]))
+
+
+def test_nothing_that_a_part_brings_later_moves_an_earlier_night():
+    short = own("BTC", FRIDAY, SATURDAY, SUNDAY)
+    longer = {**short, **own("BTC", MONDAY, TUESDAY, close=900.0)}
+    found = []
+    for nights in (short, longer):
+        source = mixed(
+            {
+                "stocks": (part(), Listed(own("SPY", MONDAY, TUESDAY))),
+                "coins": (part(calendar=ALWAYS), Listed(nights)),
+            }
+        )
+        source.nights(MONDAY)
+        found.append(delivered(source, MONDAY))
+    for left, right in zip(*found, strict=True):
+        assert left.equals(right) if isinstance(left, pl.DataFrame) else left == right

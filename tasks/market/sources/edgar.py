@@ -1,8 +1,9 @@
 """Figures that companies filed with the SEC, as company facts: known from the day of filing."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import cached_property
+from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,8 @@ import polars as pl
 
 from conf.schema import EdgarSource
 from tasks.market.frames import RAW_FUNDAMENTALS, RAW_LISTINGS, shaped
-from tasks.market.sources.answers import json_of
+from tasks.market.sources.answers import day_of, json_of, number_of
+from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web_data import Reach, WebData, delivery
 
@@ -62,24 +64,21 @@ class EdgarData(WebData):
         return body
 
     def normalise(self, payloads: Sequence[Payload]) -> Delivery:
-        """Read what was filed; what a live night brings is known from that night on."""
-        first, last = self.reach_of(payloads)
-        if first == last:  # filings of days without a session wait for the next one
-            first = self.calendar.previous(last) + timedelta(days=1)
+        """Read what was filed until the night, and name the companies."""
+        reach = self.reach_of(payloads)
         told, listed = [], []
         for payload in payloads:
             symbol, number = payload.request.split()
             company = _company(payload.body, symbol, number)
-            told.append(
-                fundamentals(company, symbol=symbol, items=self._conf.items, first=first, last=last)
-            )
+            told.append(fundamentals(company, symbol, self._conf.items, until=reach.night))
             listed.append((symbol, company["entityName"], "equity", number))
-        found = pl.concat(told)
-        if payloads[0].vintage == "observed":
-            found = found.with_columns(known_on=pl.lit(last))
+        live = payloads[0].vintage == "observed"
         columns = ["symbol", "name", "asset_class", "vendor_id"]
-        listings = shaped(pl.DataFrame(listed, schema=columns, orient="row"), RAW_LISTINGS)
-        return delivery(payloads, fundamentals=found, listings=listings)
+        return delivery(
+            payloads,
+            fundamentals=known_within(pl.concat(told), self.calendar, reach, live=live),
+            listings=shaped(pl.DataFrame(listed, columns, orient="row"), RAW_LISTINGS),
+        )
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -87,14 +86,9 @@ class EdgarData(WebData):
 
 
 def fundamentals(
-    company: Mapping[str, Any],
-    *,
-    symbol: str,
-    items: Mapping[str, Sequence[str]],
-    first: date,
-    last: date,
+    company: Mapping[str, Any], symbol: str, items: Mapping[str, Sequence[str]], *, until: date
 ) -> pl.DataFrame:
-    """Return `RAW_FUNDAMENTALS` of the filings from `first` to `last`, in the order of filing.
+    """Return `RAW_FUNDAMENTALS` of what was filed, in the order of filing; `known_on` is the day.
 
     What was filed again for the same period, restated or not, is a row of its own with a later
     `known_on`. For one period in one day's filings the first of the item's tags counts that has a
@@ -108,18 +102,18 @@ def fundamentals(
         company: Company facts, as sent.
         symbol: Whose they are.
         items: Our names -> tags there.
-        first: Earliest day of filing.
-        last: Latest day of filing: what was filed after it does not exist yet.
+        until: Latest day of filing: what was filed after it does not exist yet.
     """
     rows: dict[tuple[date, date, str], tuple[str, float | None, str]] = {}
     facts = _facts(company, symbol)
     for item, tags in items.items():
-        for tag in reversed(tags):  # so that the first tag is written last
-            told = sorted(_told(facts, tag, symbol), key=lambda fact: str(fact.get("accn", "")))
-            for fact in told:
+        for tag, unit in product(reversed(tags), reversed(UNITS)):  # what counts is written last
+            for fact in _told(facts, tag, unit, symbol):
                 filed, end = _day(fact, "filed", symbol), _day(fact, "end", symbol)
-                if first <= filed <= last and _counts(fact, end, symbol):
-                    value = _number(fact.get("val"))
+                if filed > until or not _counts(fact, end, symbol):
+                    continue
+                value = number_of(fact.get("val"))
+                if value is not None or (filed, end, item) not in rows:
                     rows[filed, end, item] = (symbol, value, str(fact.get("form", "")))
     return pl.DataFrame(
         [
@@ -149,9 +143,11 @@ def _company(body: bytes, symbol: str, number: str) -> dict[str, Any]:
         found = f"CIK{int(company['cik']):010d}"
         whole = isinstance(company["facts"], dict) and isinstance(company["entityName"], str)
     except (ValueError, TypeError, KeyError) as reason:
-        raise Unreadable(f"Company facts of {symbol} lack {reason}: pull them again.") from reason
-    if found != number or not whole:
+        raise Unreadable(f"Facts of {symbol} ({number}) cannot be read: {reason!r}.") from reason
+    if found != number:
         raise Unreadable(f"Facts of {symbol} ({number}) were asked for; these are of {found}.")
+    if not whole:
+        raise Unreadable(f"Facts of {symbol} ({number}) hold no facts, or no name.")
     return company
 
 
@@ -167,19 +163,13 @@ def _facts(company: Mapping[str, Any], symbol: str) -> dict[str, Any]:
     return merged
 
 
-def _told(facts: Mapping[str, Any], tag: str, symbol: str) -> Iterator[dict[str, Any]]:
-    if tag not in facts:
-        return
+def _told(facts: Mapping[str, Any], tag: str, unit: str, symbol: str) -> list[Mapping[str, Any]]:
+    """Return what was told in one unit; of one day's filings the last (by its number) is last."""
     try:
-        units = facts[tag]["units"]
-        unit = next((unit for unit in UNITS if unit in units), None)
-        told = units[unit] if unit else []
-    except (TypeError, KeyError) as reason:
+        told = facts[tag]["units"].get(unit, []) if tag in facts else []
+        return sorted(told, key=lambda fact: str(fact.get("accn", "")))
+    except (TypeError, KeyError, AttributeError) as reason:
         raise Unreadable(f"{tag} of {symbol} cannot be read ({reason!r}).") from reason
-    for fact in told:
-        if not isinstance(fact, dict):
-            raise Unreadable(f"{tag} of {symbol} holds {fact!r}, which is no fact.")
-        yield fact
 
 
 def _counts(fact: Mapping[str, Any], end: date, symbol: str) -> bool:
@@ -191,13 +181,7 @@ def _counts(fact: Mapping[str, Any], end: date, symbol: str) -> bool:
 
 
 def _day(fact: Mapping[str, Any], key: str, symbol: str) -> date:
-    try:
-        return date.fromisoformat(fact[key])
-    except (KeyError, TypeError, ValueError) as reason:
-        raise Unreadable(
-            f"A fact of {symbol} has no day {key!r} ({fact.get(key)!r}): pull it again."
-        ) from reason
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    day = day_of(fact.get(key))
+    if day is None:
+        raise Unreadable(f"A fact of {symbol} has no day {key!r} ({fact.get(key)!r}).")
+    return day

@@ -10,6 +10,7 @@ import polars as pl
 from conf.schema import FrenchSource
 from tasks.market.frames import RAW_SERIES
 from tasks.market.sources.answers import MIB, unzipped
+from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web_data import Reach, WebData, delivery
 
@@ -36,15 +37,11 @@ class FrenchData(WebData):
         return body
 
     def normalise(self, payloads: Sequence[Payload]) -> Delivery:
-        """Read what has been published; what a live night brings is known from that night on."""
-        first, last = self.reach_of(payloads)
-        if first == last:  # what was due on days without a session waits for the next one
-            first = self.calendar.previous(last) + timedelta(days=1)
+        """Read what counts as published by the night, sorted by day and name."""
         found = pl.concat([self._read(payload.request, payload.body) for payload in payloads])
-        found = found.filter(pl.col("known_on").is_between(first, last))
-        if payloads[0].vintage == "observed":
-            found = found.with_columns(known_on=pl.lit(last))
-        return delivery(payloads, series=found.sort("session", "name"))
+        live = payloads[0].vintage == "observed"
+        known = known_within(found, self.calendar, self.reach_of(payloads), live=live)
+        return delivery(payloads, series=known.sort("session", "name"))
 
     def _read(self, request: str, body: bytes) -> pl.DataFrame:
         prefix, file = request.split()

@@ -41,8 +41,9 @@ Copyright 2020 Kenneth R. French – caf\u00e9
 
 def zipped(text: str, name: str = "factors.CSV") -> bytes:
     sink = BytesIO()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo(name), text.replace("\n", "\r\n").encode("cp1252"))
+    with zipfile.ZipFile(sink, "w") as archive:
+        body = text.replace("\n", "\r\n").encode("cp1252")
+        archive.writestr(zipfile.ZipInfo(name), body, zipfile.ZIP_DEFLATED)
     return sink.getvalue()
 
 

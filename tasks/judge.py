@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from expectations.desk import Desk, Judged
 
 NIGHTS_A_COMMIT = 20
-RECENT_SESSIONS = 20  # how far back the desk looks for a symbol's last clean close
 TABLES = (
     "bars",
     "actions",
@@ -129,19 +128,29 @@ def _payloads(raw: pl.DataFrame, night: date) -> list[Payload]:
 
 def desk_before(lake: Lake, settings: SourceBase, source: str, night: date) -> "Desk":
     """Return the desk as it stood before the delivery of `night`."""
-    from expectations.desk import Desk
+    from expectations.desk import REACH, Desk
 
     days = calendar(settings.calendar)
     earlier: Where = {"source": [source], "delivery": Span(date.min, night - timedelta(days=1))}
-    reach = Span(days.offset(days.on_or_before(night), -RECENT_SESSIONS), night)
+    reach = Span(days.offset(days.on_or_before(night), -REACH), night)
     return Desk(
         source,
         settings,
         days,
         bars=lake.read("bars", where={**earlier, "session": reach}),
         listings=lake.read("listings", where=earlier),
+        cleared=lake.read("cleared", where={"source": [source]}),
+        second=_second(lake, settings),
         sealed=sealed_until(source),
     )
+
+
+def _second(lake: Lake, settings: SourceBase) -> pl.DataFrame | None:
+    """Return every close of the source that checks this one, with when it became known."""
+    if settings.cross_check is None:
+        return None
+    columns = ["session", "symbol", "close", "known_on"]
+    return lake.read("bars", where={"source": [settings.cross_check.source]}, columns=columns)
 
 
 def serving(lake: Lake, source: str, night: date) -> dict[str, Any] | None:

@@ -293,16 +293,3 @@ def test_what_was_known_does_not_depend_on_what_came_later(tmp_path_factory, row
         lake.replace("bars", frame, over={"source": ["us"]})
         seen.append(lake.known("bars", as_of=days[as_of], prints=prints))
     assert seen[0].equals(seen[1])
-
-
-def test_a_table_read_in_pieces_reads_as_in_one(lake, monkeypatch):
-    days = [date(2016, month, day) for month in (5, 6, 7) for day in (2, 3)]
-    for delivery in days:
-        rows = [(day, name, delivery, 1.0 * delivery.day) for day in days for name in ("B", "A")]
-        known = [row for row in rows if row[0] <= delivery]
-        lake.replace("bars", bars(*known), over={"delivery": [delivery]})
-    whole = {p: lake.known("bars", as_of=days[4], prints=p) for p in ("first", "last")}
-    monkeypatch.setattr("tasks.market.lake.PIECE", 1)
-    for prints, frame in whole.items():
-        assert lake.known("bars", as_of=days[4], prints=prints).equals(frame, null_equal=True)
-    assert whole["last"].height == 10

@@ -17,6 +17,7 @@ import numpy as np
 
 from tasks.market.history import Array
 from tasks.market.sources.companies import Companies, Flags, Whole, draw_companies, take_over
+from tasks.market.sources.market_events import Events, draw_events
 
 LOOK_BACK = 20  # sessions of the planted signal
 OVERNIGHT = 0.3  # share of variance, drift and tilt between close and open
@@ -99,11 +100,12 @@ class Market:
 
     def _step(self) -> Day:
         self._day += 1
-        shocks = self._shocks()
+        events = draw_events(self._rng(2), self._slots)
+        shocks = self._shocks(events)
         fresh_N = self._list_and_delist(shocks.chance[0])
         could_act_N = self._suspend(shocks.chance[1], fresh_N)
         returns = self._returns(shocks)
-        split_N, dividend_N = self._actions(shocks.chance[2], could_act_N)
+        split_N, dividend_N = self._actions(shocks.chance[2], could_act_N, events.paid_N)
         before_N = self._close_N
         open_N = (before_N * (1 + returns[0]) - dividend_N) / split_N
         open_N = np.maximum(np.round(open_N, 4), 0.01)
@@ -126,13 +128,13 @@ class Market:
         actions = (split_N, dividend_N)
         return Day(traded_N, fresh_N, *companies, *prices, *actions, level_N, signal_N, tilt_N)
 
-    def _shocks(self) -> _Shocks:
+    def _shocks(self, events: Events) -> _Shocks:
         rng, slots, sectors = self._rng(0), self._slots, self._sectors
         fat = rng.standard_t(FREEDOM, (2, 1 + sectors + slots))
         fat = np.clip(fat * np.sqrt((FREEDOM - 2) / FREEDOM), -8, 8)
         normal = rng.standard_normal((3, slots))
         return _Shocks(
-            market=fat[:, 0],
+            market=np.full(2, events.market) if events.market else fat[:, 0],
             sector=fat[:, 1 : 1 + sectors],
             specific=fat[:, 1 + sectors :],
             range=normal[:2],
@@ -191,7 +193,7 @@ class Market:
         market = MARKET_VOLATILITY * np.sqrt(self._market_variance)
         return np.hypot(self.specific_volatility(), market)
 
-    def _actions(self, chance_N: Array, could_act_N: Flags) -> tuple[Array, Array]:
+    def _actions(self, chance_N: Array, could_act_N: Flags, paid_N: Array) -> tuple[Array, Array]:
         """Return splits and dividends that go ex today; never both for one company."""
         ready_N = could_act_N & (chance_N < SPLIT_SOON)
         split_N = np.where(chance_N < SPLIT_SOON / 4, 3.0, 2.0)
@@ -199,7 +201,9 @@ class Market:
         split_N = np.where(ready_N & (self._close_N < LOW_PRICE), 0.1, split_N)
         due_N = could_act_N & ((self._day + self._companies.phase_N) % 63 == 62) & (split_N == 1)
         cash_N = np.round(self._companies.pays_N / 4 * self._close_N, 2)
-        return split_N, np.where(due_N, cash_N, 0.0)
+        cash_N = np.where(due_N, cash_N, 0.0)
+        special_N = could_act_N & (paid_N > 0) & (split_N == 1)
+        return split_N, np.where(special_N, np.round(paid_N * self._close_N, 2), cash_N)
 
     def _volume(self, shocks: _Shocks, close_N: Array) -> Array:
         """Return shares traded: more when volatile or shocked, and sticky from day to day."""

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from conf.schema import SimulatedSource
+from tasks.market.calendar import Calendar
 from tasks.market.frames import (
     RAW_ACTIONS,
     RAW_BARS,
@@ -146,8 +147,6 @@ class SimulatedData(DataSource):
 
     @cached_property
     def _sessions(self) -> list[date]:
-        from tasks.market.calendar import Calendar
-
         last = self._conf.ends
         if last is None:
             raise ValueError(f"{self._conf.title!r} must say when it `ends`.")
@@ -160,11 +159,20 @@ class SimulatedData(DataSource):
         market = Market(
             seed=conf.seed, slots=conf.names, sectors=conf.sectors, strength=edge.strength
         )
-        return _printed(self._sessions, market.days(len(self._sessions)), carry=edge.carry)
+        days = Calendar(conf.calendar)
+        half = [days.is_half_day(session) for session in self._sessions]
+        return _printed(
+            self._sessions, market.days(len(self._sessions)), half=half, carry=edge.carry
+        )
 
 
-def _printed(sessions: Sequence[date], days: Iterator[Day], *, carry: float) -> _Printed:
-    """Collect what the sessions print; `carry` turns a first tilt into one over the horizon."""
+def _printed(
+    sessions: Sequence[date], days: Iterator[Day], *, half: Sequence[bool], carry: float
+) -> _Printed:
+    """Collect what the sessions print, on half days with half the volume.
+
+    `carry` turns a first tilt into one over the horizon.
+    """
     bars, actions, listings, truth = (
         _Rows(sessions),
         _Rows(sessions),
@@ -173,7 +181,8 @@ def _printed(sessions: Sequence[date], days: Iterator[Day], *, carry: float) -> 
     )
     for at, day in enumerate(days):
         prices = {name: getattr(day, f"{name}_N") for name in ("open", "high", "low", "close")}
-        bars.add(at, day, day.traded_N, prices | {"volume": day.volume_N})
+        volume_N = np.maximum(np.round(day.volume_N / 2), 1.0) if half[at] else day.volume_N
+        bars.add(at, day, day.traded_N, prices | {"volume": volume_N})
         is_split_N = day.traded_N & (day.split_N != 1)
         value_N = np.where(is_split_N, day.split_N, day.dividend_N)
         acts_N = is_split_N | (day.traded_N & (day.dividend_N > 0))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.market.sources.companies import symbol_of
+from tasks.market.sources.market_events import draw_events
 from tasks.market.sources.market_model import Day, Market, rank_score
 from tasks.market.sources.planted_edge import planted_edge
 
@@ -91,6 +92,42 @@ def test_returns_have_fat_tails_and_clusters_of_volatility():
     assert np.mean(standard_T**4) > 3.5
     shock_T = np.abs(intraday_TN).mean(axis=1)
     assert np.corrcoef(shock_T[1:], shock_T[:-1])[0, 1] > 0.1
+
+
+def test_wild_days_are_rare_and_fall_either_way():
+    events = [draw_events(np.random.default_rng([7, day]), 1) for day in range(20_000)]
+    shocks = np.array([event.market for event in events if event.market])
+    assert 30 < len(shocks) < 75
+    assert np.abs(shocks).min() >= 5
+    assert 0.3 < np.mean(shocks < 0) < 0.7
+
+
+def test_on_a_wild_day_the_whole_market_moves_and_the_days_after_stay_wild():
+    found = days(1200, seed=1, slots=60)
+    close_TN, traded_TN = stacked(found, "close_N"), stacked(found, "traded_N")
+    level_TN = stacked(found, "level_N")
+    wild = [
+        day
+        for day in range(1, 1180)
+        if draw_events(np.random.Generator(np.random.Philox(key=[1, 4 * (day + 1) + 2])), 60).market
+    ]
+    assert wild
+    for day in wild:
+        same = traded_TN[day] & traded_TN[day - 1] & (level_TN[day] != 1)
+        moves = (close_TN[day] / close_TN[day - 1])[same] - 1
+        assert abs(np.median(moves)) > 0.03
+        assert np.mean(np.sign(moves) == np.sign(np.median(moves))) > 0.9
+
+
+def test_parts_of_companies_are_paid_out_now_and_then_and_leave_the_price():
+    found, large = days(900, slots=200), 0
+    for eve, day in pairwise(found):
+        both = eve.traded_N & day.traded_N & (eve.company_N == day.company_N)
+        big = both & (day.dividend_N > 0.05 * eve.close_N)
+        worth_N = day.open_N + day.dividend_N
+        assert (np.abs(worth_N / eve.close_N - 1)[big] < 0.3).all()
+        large += int(big.sum())
+    assert large > 15
 
 
 def test_without_an_edge_nothing_is_tilted():

@@ -103,6 +103,17 @@ def test_without_an_edge_the_truth_is_zero_everywhere():
     assert (truth["expected_return"] == 0).all()
 
 
+def test_half_days_trade_half_the_volume_at_prices_as_usual():
+    """Two calendars print the same market; only New York closes early before the fourth of July."""
+    dates = {"starts": date(2019, 6, 3), "observed_from": date(2019, 7, 2), "names": 100}
+    dates["ends"] = date(2019, 7, 3)
+    early = delivery(lab(**dates), date(2019, 7, 3)).bars.filter(session=date(2019, 7, 3))
+    whole = delivery(lab(**dates, calendar="XTSE"), date(2019, 7, 3)).bars
+    volumes = early.sort("close")["volume"].median(), whole["volume"].median()
+    assert 0.35 < volumes[0] / volumes[1] < 0.65
+    assert (early["high"] >= early["low"]).all()
+
+
 def test_dates_out_of_order_are_refused():
     with pytest.raises(ValidationError, match="starts < observed_from <= ends"):
         lab(observed_from=date(2018, 6, 1))

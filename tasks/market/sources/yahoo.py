@@ -16,7 +16,7 @@ import polars as pl
 
 from conf.schema import YahooSource
 from tasks.market.frames import RAW_ACTIONS, RAW_BARS, RAW_LISTINGS, shaped
-from tasks.market.sources.answers import json_of
+from tasks.market.sources.answers import json_of, number_of
 from tasks.market.sources.browser import BrowserWeb
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web_data import Reach, WebData, delivery
@@ -172,7 +172,7 @@ def _bars(
     rows: list[tuple[Any, ...]] = []
     for at, stamp in enumerate(stamps):
         session = _session(stamp, zone, symbol)
-        sent = {name: _number(column[at]) for name, column in columns.items()}
+        sent = {name: number_of(column[at]) for name, column in columns.items()}
         if all(value is None for value in sent.values()):
             continue
         later = _factor(splits, after=session)
@@ -230,7 +230,7 @@ def _paid(
             if not isinstance(event, dict) or "date" not in event:
                 raise Unreadable(f"A dividend of {symbol} cannot be read: {str(event)[:120]}.")
             day = _session(event["date"], zone, symbol)
-            amount = _number(event.get("amount"))
+            amount = number_of(event.get("amount"))
             if event.get("currency", currency) != currency:
                 amount = None
             before = paid.get(day, 0.0)
@@ -268,7 +268,3 @@ def _factor(splits: Sequence[_Split], *, after: date) -> float:
 
 def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import polars as pl
 
 from conf.schema import SourceBase
-from expectations.eve import CLEARED, SECOND
+from expectations.eve import CLEARED, LAST_VALUES, SECOND
 from expectations.gate import Eve, Judgement, judge
 from expectations.scales import OWN_MOVES, RECENT
+from expectations.schema import schema_faults
 from tasks.market import frames
 from tasks.market.adjust import infer_actions, restated_rows
 from tasks.market.calendar import Calendar
@@ -18,6 +19,7 @@ from tasks.market.identity import EVE, identify
 from tasks.market.sources.protocol import Delivery
 
 Stamp = Callable[[pl.DataFrame, str | None], pl.DataFrame]
+LAST = 20  # values of a series that say what level it is at
 USUAL_NIGHTS = 20  # how many nights say what a usual delivery holds
 REACH = OWN_MOVES + 1  # sessions before a night whose rows it is held against
 
@@ -46,6 +48,7 @@ class Desk:
         listings: `LISTINGS` of earlier deliveries, all of them.
         cleared: `CLEARED` rows of this source: what a person let out of quarantine.
         second: (session, symbol, close, known_on) of the source that checks this one.
+        series: `SERIES` of earlier deliveries, recent ones at least.
         sealed: The newest session that a release has read, if any: what comes later for it or for
             an earlier one counts as known from the session after.
     """
@@ -60,6 +63,7 @@ class Desk:
         listings: pl.DataFrame,
         cleared: pl.DataFrame | None = None,
         second: pl.DataFrame | None = None,
+        series: pl.DataFrame | None = None,
         sealed: date | None = None,
     ) -> None:
         self.source, self.settings, self.days = source, settings, days
@@ -70,17 +74,21 @@ class Desk:
         bars = bars.sort("session", "delivery", maintain_order=True)
         self.eve = _newest_rows(bars)
         self.recent = _recent(bars)
+        known = frames.empty(frames.SERIES) if series is None else series
+        self.values = _last_values(known.sort("session", "delivery").select(list(LAST_VALUES)))
         self.own_rows = _own_rows(bars)  # of the last nights, newest last
 
     def judge(self, delivery: Delivery) -> Judged:
         """Judge one delivery, and remember its clean rows for the next."""
+        if faults := schema_faults(delivery):
+            return self.refuse(delivery.night, "; ".join(faults), fault="wrong schema")
         session = self.days.on_or_before(delivery.night)
         self._forget_before(self.days.offset(session, -REACH))
         verdict, actions = self._verdict(delivery, session)
         known_on = self.known_from(delivery.night)
         found = identify(
             verdict.clean,
-            delivery.listings,
+            verdict.told.listings,
             self.listed,
             self.eve,
             source=self.source,
@@ -93,20 +101,23 @@ class Desk:
             bars=self._bars(found.bars, stamp),
             actions=self._actions(actions, found.names, stamp),
             listings=frames.shaped(stamp(found.listings, "from_session"), frames.LISTINGS),
-            series=frames.shaped(stamp(delivery.series, None), frames.SERIES),
-            fundamentals=self._fundamentals(delivery.fundamentals, found.names, stamp),
-            members=frames.shaped(stamp(delivery.members, "session"), frames.MEMBERS),
+            series=frames.shaped(stamp(verdict.told.series, None), frames.SERIES),
+            fundamentals=self._fundamentals(verdict.told.fundamentals, found.names, stamp),
+            members=frames.shaped(stamp(verdict.told.members, "session"), frames.MEMBERS),
             quarantine=frames.shaped(stamp(verdict.quarantine, None), frames.QUARANTINE),
             verdicts=self._verdict_row(delivery, verdict, known_on),
         )
         self.listed = pl.concat([self.listed, judged.listings])
+        self.values = _last_values(
+            pl.concat([self.values, judged.series.select(list(LAST_VALUES))])
+        )
         if not found.bars.is_empty():
             self.eve = _newest_rows(pl.concat([self.eve, found.bars.select(list(EVE))]))
             self.recent = _recent(pl.concat([self.recent, found.bars.select(list(RECENT))]))
             self.own_rows = [*self.own_rows, *_own_rows(judged.bars)][-USUAL_NIGHTS:]
         return judged
 
-    def refuse(self, night: date, why: str) -> Judged:
+    def refuse(self, night: date, why: str, *, fault: str = "unreadable payload") -> Judged:
         """Block a night whose payload cannot be taken apart."""
         known_on = self.known_from(night)
         row = {
@@ -115,7 +126,7 @@ class Desk:
             "known_on": known_on,
             "vintage": "observed",
             "verdict": "block",
-            "reasons": f"unreadable payload: {why}",
+            "reasons": f"{fault}: {why}",
             "rows": 0,
             "clean": 0,
             "quarantined": 0,
@@ -150,6 +161,7 @@ class Desk:
             second=self.second.filter(pl.col("known_on") <= session).sort(
                 "session", "symbol", "known_on"
             ),
+            values=self.values,
         )
         verdict = judge(delivery, actions, known, self.settings, self.days)
         if inferred and verdict.verdict != "block":
@@ -199,8 +211,16 @@ class Desk:
 
     def _fundamentals(self, told: pl.DataFrame, names: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
         """Return filings of listed symbols; one that nobody lists has no instrument to speak of."""
-        rows = stamp(told.join(names, on="symbol", how="inner"), None)
+        own = self.settings.content == "fundamentals"  # then nothing else names an instrument
+        rows = stamp(told.join(names, on="symbol", how="left" if own else "inner"), None)
+        if own:
+            named = pl.concat_str(pl.lit(self.source), "symbol", separator=":")
+            rows = rows.with_columns(instrument=pl.coalesce("instrument", named))
         return frames.shaped(rows, frames.FUNDAMENTALS).sort("period_end", "instrument", "item")
+
+    def _clean(self, verdict: Judgement) -> pl.DataFrame:
+        kept = {"series": verdict.told.series, "fundamentals": verdict.told.fundamentals}
+        return kept.get(self.settings.content, verdict.clean)
 
     def _verdict_row(self, delivery: Delivery, verdict: Judgement, known_on: date) -> pl.DataFrame:
         row = {
@@ -210,8 +230,8 @@ class Desk:
             "vintage": delivery.vintage,
             "verdict": verdict.verdict,
             "reasons": "; ".join(verdict.reasons),
-            "rows": delivery.bars.height,
-            "clean": verdict.clean.height,
+            "rows": getattr(delivery, self.settings.content).height,
+            "clean": self._clean(verdict).height,
             "quarantined": int(verdict.quarantine["rows"].sum() or 0),
             "findings": json.dumps(verdict.findings, sort_keys=True, default=str),
         }
@@ -226,6 +246,12 @@ def _newest_rows(bars: pl.DataFrame) -> pl.DataFrame:
 def _recent(bars: pl.DataFrame) -> pl.DataFrame:
     """Return the newest row of each key; `bars` are in the order of their deliveries."""
     return bars.select(list(RECENT)).unique(["session", "symbol"], keep="last", maintain_order=True)
+
+
+def _last_values(series: pl.DataFrame) -> pl.DataFrame:
+    """Return the last values of each series; `series` is in the order of its deliveries."""
+    newest = series.unique(["name", "session"], keep="last", maintain_order=True)
+    return newest.sort("name", "session").group_by("name", maintain_order=True).tail(LAST)
 
 
 def _own_rows(bars: pl.DataFrame) -> list[int]:

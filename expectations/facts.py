@@ -95,6 +95,24 @@ def night_bounds(
     }
 
 
+def told_facts(told: pl.DataFrame, believed: pl.DataFrame, aside: int, eve: Eve) -> Facts:
+    """Return the aggregates of a delivery of series or filings: `told` came, `believed` is left."""
+    names = told["name"] if "name" in told.columns else told["symbol"].clear()
+    known = eve.values["name"].unique()
+    silent = known.filter(~known.is_in(names.unique().implode())).len() if names.len() else 0
+    return {
+        "rows": told.height,
+        "believed": believed.height,
+        "quarantined": aside,
+        "silent": silent / max(known.len(), 1),
+    }
+
+
+def told_bounds(rows: int) -> Facts:
+    """Return the parameters of the suite of a delivery of `rows` rows that are no bars."""
+    return {"some_quarantined": _allowed(0.01, rows), "many_quarantined": _allowed(0.2, rows)}
+
+
 def target_facts(targets: pl.DataFrame, book: Book) -> Facts:
     """Return the aggregates of one target portfolio (`DRAFT_TARGETS`).
 

@@ -10,6 +10,8 @@ from expectations.breadth import missing_names
 from expectations.eve import Eve
 from expectations.rules import Sorted
 from expectations.sorting import KEY, Reach
+from expectations.told import Told, absurd_figures
+from tasks.market.sources.protocol import Delivery
 
 Finding = dict[str, Any]
 EXAMPLES = 5
@@ -45,6 +47,20 @@ def row_findings(done: Sorted, delivered: pl.DataFrame, eve: Eve, reach: Reach) 
         found.append(_finding("cleared by a person", told, len(told), rows, "let through"))
     if reach.observed and (missing := missing_names(delivered, eve, reach)):
         found.append(_finding("missing name", missing, len(missing), rows, "noted"))
+    return found
+
+
+def told_findings(told: Told, delivery: Delivery) -> list[Finding]:
+    """Return one finding for each rule that a listing, series, filing or membership broke."""
+    frames_told = delivery.listings, delivery.series, delivery.fundamentals, delivery.members
+    rows = sum(frame.height for frame in frames_told)
+    found = [
+        _finding(str(rule), _places(part), part.height, rows, "quarantined")
+        for (rule,), part in told.aside.sort("rule").group_by("rule", maintain_order=True)
+    ]
+    absurd = absurd_figures(told.fundamentals)
+    if not absurd.is_empty():
+        found.append(_finding("absurd figure", _places(absurd), absurd.height, rows, "noted"))
     return found
 
 

@@ -26,11 +26,14 @@ from expectations.facts import (
     night_facts,
     target_bounds,
     target_facts,
+    told_bounds,
+    told_facts,
     usable_action,
 )
-from expectations.findings import EXAMPLES, Finding, row_findings
+from expectations.findings import EXAMPLES, Finding, row_findings, told_findings
 from expectations.rules import sort_out
-from expectations.sorting import Reach
+from expectations.sorting import Reach, counted
+from expectations.told import Told, sort_told, speaks_daily
 from tasks.market import frames
 from tasks.market.calendar import Calendar
 from tasks.market.sources.protocol import Delivery
@@ -45,10 +48,11 @@ class Judgement(NamedTuple):
 
     verdict: Verdict
     reasons: list[str]
-    clean: pl.DataFrame  # `RAW_BARS`, sorted by session and symbol; empty on a block
+    clean: pl.DataFrame  # `RAW_BARS`, sorted by session and symbol; empty on a block, as the rest
     quarantine: pl.DataFrame  # (session, symbol, rule, detail, rows), sorted
     findings: list[Finding]  # rule, severity, passed, rows, share, examples, action_taken, ...
     actions: pl.DataFrame  # `RAW_ACTIONS`: the usable ones of those given; empty on a block
+    told: Told  # listings, series, filings and memberships that may be believed
 
 
 class TargetJudgement(NamedTuple):
@@ -68,17 +72,19 @@ def judge(
     A blocked night has no clean rows, so nobody can use them by mistake.
     """
     reach = _reach(delivery, source, calendar)
+    told = sort_told(delivery, eve, reach)
+    if source.content != "bars":
+        return _judge_told(delivery, told, eve, source, reach)
     rows = delivery.bars.height
     classes = classes_of(
         delivery.bars["symbol"],
         eve.listed,
-        delivery.listings,
+        told.listings,
         asset_class=source.asset_class,
         currency=source.currency,
     )
-    tolerance = source.cross_check.tolerance if source.cross_check else 0.0
-    done = sort_out(delivery.bars, actions, eve, classes, reach, tolerance=tolerance)
-    holiday = reach.observed and delivery.night != reach.sessions[-1]
+    done = sort_out(delivery.bars, actions, eve, classes, reach, source=source)
+    holiday = _is_holiday(reach)
     facts = night_facts(delivery.bars, done, actions, eve, reach)
     bounds = night_bounds(
         rows,
@@ -96,14 +102,58 @@ def judge(
     verdict, reasons = _verdict(findings)
     if holiday and verdict != "block":
         verdict, reasons = "skip", ["holiday", *reasons]
-    findings = row_findings(done, delivery.bars, eve, reach) + findings
-    if verdict == "block":
-        return Judgement(
-            verdict, reasons, done.clean.clear(), done.quarantine, findings, actions.clear()
-        )
+    findings = [
+        *row_findings(done, delivery.bars, eve, reach),
+        *told_findings(told, delivery),
+        *findings,
+    ]
     refused = done.refused.rename({"session": "ex_session"})
     usable = actions.filter(usable_action()).join(refused, on=refused.columns, how="anti")
-    return Judgement(verdict, reasons, done.clean, done.quarantine, findings, usable)
+    quarantine = pl.concat([done.quarantine, counted(told.aside)])
+    return _judgement(verdict, reasons, done.clean, quarantine, findings, usable, told)
+
+
+def _judge_told(
+    delivery: Delivery, told: Told, eve: Eve, source: SourceBase, reach: Reach
+) -> Judgement:
+    """Judge a delivery of series or filings, which has no bars.
+
+    A night that brings nothing is a block where the source speaks every day, and else `skip`.
+    """
+    came, left = delivery.series, told.series
+    if source.content == "fundamentals":
+        came, left = delivery.fundamentals, told.fundamentals
+    aside = counted(told.aside)
+    facts = told_facts(came, left, int(aside["rows"].sum()), eve)
+    findings = _validated("told", pl.DataFrame([facts]), told_bounds(came.height), came.height)
+    verdict, reasons = _verdict(findings)
+    if came.is_empty() and _is_holiday(reach):
+        verdict, reasons = "skip", ["holiday"]
+    elif came.is_empty() and reach.observed and not speaks_daily(eve.values, reach.night):
+        verdict, reasons = "skip", ["nothing new"]
+    findings = [*told_findings(told, delivery), *findings]
+    none = frames.empty(frames.RAW_BARS), frames.empty(frames.RAW_ACTIONS)
+    return _judgement(verdict, reasons, none[0], aside, findings, none[1], told)
+
+
+def _judgement(
+    verdict: Verdict,
+    reasons: list[str],
+    clean: pl.DataFrame,
+    quarantine: pl.DataFrame,
+    findings: list[Finding],
+    actions: pl.DataFrame,
+    told: Told,
+) -> Judgement:
+    """Return the judgement; on a block nothing that came may be used."""
+    if verdict == "block":
+        clean, actions = clean.clear(), actions.clear()
+        told = Told(*(frame.clear() for frame in told))
+    return Judgement(verdict, reasons, clean, quarantine, findings, actions, told)
+
+
+def _is_holiday(reach: Reach) -> bool:
+    return reach.observed and reach.night != reach.sessions[-1]
 
 
 def judge_targets(targets: pl.DataFrame, book: Book) -> TargetJudgement:
@@ -169,6 +219,7 @@ def _suite(asked: str) -> ExpectationSuite:
             "night": [*suites.OWN_SESSION, *suites.EVERY_NIGHT],
             "holiday": suites.EVERY_NIGHT,
             "clean": suites.CLEAN_BARS,
+            "told": suites.TOLD,
             "target rows": suites.TARGET_ROWS,
         }[asked]
     return ExpectationSuite(name=asked, expectations=expectations)

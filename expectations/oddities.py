@@ -76,8 +76,11 @@ def idle(rows: pl.DataFrame, recent: pl.DataFrame, classes: pl.DataFrame) -> pl.
         recent: `RECENT`.
         classes: (symbol, asset_class, currency).
     """
+    if rows.is_empty():
+        return pl.DataFrame(schema=_NAMED)
+    recent = recent.filter(pl.col("session") < rows["session"].min())
     usual = usual_volumes(recent)
-    if usual.is_empty() or rows.is_empty():
+    if usual.is_empty():
         return pl.DataFrame(schema=_NAMED)
     liquid = (pl.col("worth") >= pl.col("worth").median()).fill_null(False)
     usual = usual.with_columns(liquid=liquid)

@@ -9,23 +9,18 @@ from typing import NamedTuple
 
 import polars as pl
 
+from conf.schema import SourceBase
 from expectations.classes import signed_symbols
+from expectations.contradictions import contradictions
 from expectations.eve import Eve
 from expectations.movements import judge_moves
 from expectations.oddities import disagreeing, idle, one_under_two_names, other_currency
-from expectations.sorting import KEY, NAMED, Reach, without
+from expectations.sorting import KEY, Reach, Rule, counted, split, without
+from expectations.told import SYMBOL
 from tasks.market import frames
 
-SYMBOL = r"^[A-Z0-9^][A-Z0-9.\-_^=/]{0,23}$"
 PRICES = ("open", "high", "low", "close", "adj_close")
 DIFFERING = "differing duplicates"
-SET_ASIDE = {
-    "session": pl.Date,
-    "symbol": pl.String,
-    "rule": pl.String,
-    "detail": pl.String,
-    "rows": pl.Int64,
-}
 _ROUNDING = 1e-6  # vendors print prices with six figures, so a low may miss its close by that
 
 
@@ -33,7 +28,7 @@ class Sorted(NamedTuple):
     """A delivery after the row rules."""
 
     clean: pl.DataFrame  # `RAW_BARS`, sorted by session and symbol
-    quarantine: pl.DataFrame  # `SET_ASIDE`, sorted
+    quarantine: pl.DataFrame  # `expectations.sorting.SET_ASIDE`, sorted
     copies: pl.DataFrame  # (session, symbol, rows): exact copies that were dropped
     conflicts: int  # keys that came with differing values
     confirmed: list[str]  # symbols whose new level was taken on because a second session bore it
@@ -49,7 +44,7 @@ def sort_out(
     classes: pl.DataFrame,
     reach: Reach,
     *,
-    tolerance: float = 0.0,
+    source: SourceBase,
 ) -> Sorted:
     """Return the clean rows of a delivery and what was set aside.
 
@@ -61,18 +56,20 @@ def sort_out(
         eve: What was known before.
         classes: (symbol, asset_class, currency) of every symbol among `bars`.
         reach: The dates this delivery may carry.
-        tolerance: Largest relative difference to the closes of a second source.
+        source: What the source says about itself.
     """
     rows = frames.shaped(bars, frames.RAW_BARS)
-    rows, unread = _split(rows, [*_unreadable(eve.closes), *_out_of_reach(reach)])
+    rows, unread = split(rows, [*_unreadable(eve.closes), *_out_of_reach(reach)])
     rows, copies = _without_copies(rows)
-    rows, differing = _split(rows, [_differing(), _not_finite()])
+    rows, differing = split(rows, [_differing(), _not_finite()])
     cleared = rows.join(eve.cleared, on=list(KEY), how="semi")
     rows = rows.join(eve.cleared, on=list(KEY), how="anti")
-    rows, wrong = _split(rows, _wrong_values(signed_symbols(classes)))
+    rows, wrong = split(rows, _wrong_values(signed_symbols(classes)))
     odd = [other_currency(rows, classes), one_under_two_names(rows, eve.closes)]
-    if not eve.second.is_empty():
-        odd.append(disagreeing(rows, eve.second, tolerance=tolerance))
+    if source.cross_check:
+        odd.append(disagreeing(rows, eve.second, tolerance=source.cross_check.tolerance))
+    if source.actions == "given" and rows["adj_close"].null_count() < rows.height:
+        odd.append(contradictions(rows, actions, splits="as_traded"))
     rows, dubious = without(rows, odd)
     moved = judge_moves(rows, actions, eve, classes, reach)
     rows = moved.clean
@@ -83,7 +80,7 @@ def sort_out(
     aside = pl.concat([unread, differing, wrong, dubious, moved.aside])
     return Sorted(
         clean=pl.concat([rows, cleared]).sort(KEY),
-        quarantine=_counted(aside),
+        quarantine=counted(aside),
         copies=copies,
         conflicts=differing.filter(pl.col("rule") == DIFFERING)
         .select(pl.struct(KEY).n_unique())
@@ -95,44 +92,38 @@ def sort_out(
     )
 
 
-class _Rule(NamedTuple):
-    name: str
-    breaks: pl.Expr
-    detail: pl.Expr
-
-
-def _unreadable(known: pl.DataFrame) -> list[_Rule]:
+def _unreadable(known: pl.DataFrame) -> list[Rule]:
     """Return the rules of rows that say nothing; `known` (symbol) tells what symbols look like."""
     digits = known["symbol"].str.contains(r"^\d+$").mean() if known.height else 1.0
     number = r"^\d+\.\d*$" if digits else r"^\d+(\.\d*)?$"
     absent = [pl.when(pl.col(c).is_null()).then(pl.lit(c)) for c in (*KEY, "close")]
     return [
-        _Rule(
+        Rule(
             "unreadable",
             pl.any_horizontal(pl.col(*KEY, "close").is_null()),
             pl.format("no {}", pl.concat_str(absent, separator=", ", ignore_nulls=True)),
         ),
-        _Rule(
+        Rule(
             "malformed symbol",
             ~pl.col("symbol").str.contains(SYMBOL),
             pl.lit("letters, digits and . - _ ^ = / only, at most 24"),
         ),
-        _Rule("symbol is a number", pl.col("symbol").str.contains(number), pl.lit("read as one?")),
+        Rule("symbol is a number", pl.col("symbol").str.contains(number), pl.lit("read as one?")),
     ]
 
 
-def _out_of_reach(reach: Reach) -> list[_Rule]:
+def _out_of_reach(reach: Reach) -> list[Rule]:
     first, last = reach.sessions[0], reach.sessions[-1]
     return [
-        _Rule(
+        Rule(
             "future", pl.col("session") > reach.night, pl.format("night of {}", pl.lit(reach.night))
         ),
-        _Rule(
+        Rule(
             "out of reach",
             pl.col("session") < first,
             pl.format("this delivery reaches back to {}", pl.lit(first)),
         ),
-        _Rule(
+        Rule(
             "not a session",
             ~pl.col("session").is_in(list(reach.sessions)),
             pl.when(pl.col("session").dt.weekday() > 5)
@@ -144,8 +135,8 @@ def _out_of_reach(reach: Reach) -> list[_Rule]:
     ]
 
 
-def _differing() -> _Rule:
-    return _Rule(
+def _differing() -> Rule:
+    return Rule(
         DIFFERING,
         pl.len().over(KEY) > 1,
         pl.format(
@@ -157,15 +148,15 @@ def _differing() -> _Rule:
     )
 
 
-def _not_finite() -> _Rule:
-    return _Rule(
+def _not_finite() -> Rule:
+    return Rule(
         "not finite",
         ~pl.all_horizontal(pl.col(*PRICES, "volume").is_finite().fill_null(True)),
         pl.lit("a price or the volume is NaN or infinite"),
     )
 
 
-def _wrong_values(signed: Sequence[str]) -> list[_Rule]:
+def _wrong_values(signed: Sequence[str]) -> list[Rule]:
     """Return the rules of a row by itself; `signed` names whose prices may be negative."""
     body = ("open", "close")
     shown = pl.format(
@@ -179,22 +170,10 @@ def _wrong_values(signed: Sequence[str]) -> list[_Rule]:
     above = pl.col("high") + rounding < pl.max_horizontal(*body, "low")
     below = pl.col("low") - rounding > pl.min_horizontal(*body, "high")
     return [
-        _Rule("price not above zero", below_zero, shown),
-        _Rule("prices out of order", above.fill_null(False) | below.fill_null(False), shown),
-        _Rule("negative volume", pl.col("volume") < 0, pl.format("volume {}", pl.col("volume"))),
+        Rule("price not above zero", below_zero, shown),
+        Rule("prices out of order", above.fill_null(False) | below.fill_null(False), shown),
+        Rule("negative volume", pl.col("volume") < 0, pl.format("volume {}", pl.col("volume"))),
     ]
-
-
-def _split(rows: pl.DataFrame, rules: list[_Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that break no rule, and (session, symbol, rule, detail) of the others."""
-    broken = [r.breaks.fill_null(False) for r in rules]
-    name = pl.coalesce(pl.when(b).then(pl.lit(r.name)) for b, r in zip(broken, rules, strict=True))
-    detail = pl.coalesce(pl.when(b).then(r.detail) for b, r in zip(broken, rules, strict=True))
-    ruled = rows.with_columns(rule=name)
-    if ruled["rule"].null_count() == rows.height:
-        return rows, frames.empty(NAMED)
-    aside = rows.with_columns(rule=name, detail=detail).filter(pl.col("rule").is_not_null())
-    return ruled.filter(pl.col("rule").is_null()).drop("rule"), aside.select(*KEY, "rule", "detail")
 
 
 def _without_copies(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -212,11 +191,3 @@ def _without_copies(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .sort(KEY)
     )
     return once, copies
-
-
-def _counted(aside: pl.DataFrame) -> pl.DataFrame:
-    """Return one line for each session, symbol and rule, with the number of rows it stands for."""
-    lines = aside.with_columns(pl.col("symbol").fill_null("").str.slice(0, 64))
-    return frames.shaped(
-        lines.group_by(*KEY, "rule").agg(pl.col("detail").min(), rows=pl.len()), SET_ASIDE
-    ).sort(*KEY, "rule", nulls_last=True)

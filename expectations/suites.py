@@ -132,6 +132,14 @@ EVERY_NIGHT: Suite = [
     _most("bad_actions", 0, "warning", rule="bad_actions", reason="unusable actions left out"),
 ]
 
+# One row of facts about a delivery of series or filings instead of bars.
+TOLD: Suite = [
+    _fewest("rows", 1, "critical", rule="rows", reason="empty delivery", fault="delivery"),
+    _fewest("believed", 1, "critical", rule="believed", reason="no clean row", fault="delivery"),
+    *_too_many("quarantined", "some_quarantined", "many_quarantined", "rows quarantined"),
+    _most("silent", 0.1, "warning", rule="silent", reason="series missing"),
+]
+
 # The clean rows themselves: proof that the row rules left nothing behind.
 CLEAN_BARS: Suite = [
     _expect(

@@ -5,6 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
+from conf.schema import CrossCheck, SampleSource
 from expectations.classes import CLASS
 from expectations.eve import Eve
 from expectations.rules import Sorted, sort_out
@@ -18,6 +19,13 @@ NO_CLOSES = frames.empty(
 )
 
 EVE = Eve(NO_CLOSES, None)
+SOURCE = SampleSource(
+    kind="sample",
+    title="A source",
+    starts=date(2015, 1, 2),
+    expected_rows=1,
+    cross_check=CrossCheck(source="other", tolerance=0.01),
+)
 
 
 def bar(symbol: str | None = "AAA", session: date | None = MON, **numbers: float | None) -> dict:
@@ -38,7 +46,7 @@ def sorted_out(
     frame = pl.DataFrame(list(bars), schema=frames.RAW_BARS)
     rows = [(symbol, asset_class, "USD") for symbol in frame["symbol"].unique().drop_nulls()]
     classes = pl.DataFrame(rows, schema=CLASS, orient="row")
-    return sort_out(frame, frames.empty(frames.RAW_ACTIONS), eve, classes, reach, tolerance=0.01)
+    return sort_out(frame, frames.empty(frames.RAW_ACTIONS), eve, classes, reach, source=SOURCE)
 
 
 def rules(done: Sorted) -> list[tuple]:

@@ -2,13 +2,17 @@
 
 from typing import Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from tasks.market.history import KINDS
+from tasks.market.history import KINDS, Array
+from tasks.market.ordering import Codes
 
 Adjustment = Literal["ratio", "difference"]
 PRICES = ("open", "high", "low", "close")
 KEY = ["instrument", "ex_session"]
+_DAYS = 1 << 20  # more days than any calendar has, to number names and days together
 
 
 def adjusted_prices(
@@ -39,28 +43,20 @@ def adjusted_prices(
         order of `bars`.
     """
     _refuse_odd(actions)
-    rows = bars.select("session", "instrument", *PRICES, "volume").with_row_index("row")
-    rows = rows.sort("session", maintain_order=True)
-    found = rows.join_asof(
-        _restatements(actions, rows, adjustment),
-        left_on="session",
-        right_on="ex_session",
-        by="instrument",
-        strategy="forward",
-        allow_exact_matches=False,
-        check_sortedness=False,
+    steps = _per_session(actions, adjustment)
+    next_N, due_N = _next_steps(bars, steps)
+    steps = _restatements(_with_reference(steps, bars, next_N, due_N))
+    found = bars.select("session", "instrument", *PRICES, "volume").with_columns(
+        price_factor=_of_bars(steps["price_factor"], next_N, due_N, none=1.0),
+        split_factor=_of_bars(steps["split_factor"], next_N, due_N, none=1.0),
     )
-    found = found.with_columns(
-        pl.col("price_factor", "split_factor").fill_null(1.0), pl.col("shift").fill_null(0.0)
-    ).with_columns(pl.col("price_factor").fill_nan(None))
     factor = pl.col("price_factor") * pl.col("split_factor")
-    return (
-        found.with_columns(
-            *(pl.col(name) * factor - pl.col("shift") for name in PRICES),
-            volume=pl.col("volume") / pl.col("split_factor"),
-        )
-        .sort("row")
-        .drop("row", "ex_session", "shift", strict=False)
+    adjusted = [pl.col(name) * factor for name in PRICES]
+    if adjustment == "difference":
+        shift = _of_bars(steps["shift"], next_N, due_N, none=0.0)
+        adjusted = [price - shift for price in adjusted]
+    return found.with_columns(pl.col("price_factor").fill_nan(None)).with_columns(
+        *adjusted, volume=pl.col("volume") / pl.col("split_factor")
     )
 
 
@@ -73,56 +69,81 @@ def _refuse_odd(actions: pl.DataFrame) -> None:
         raise ValueError(f"Several actions of one kind and session, such as {twice}: choose one.")
 
 
-def _restatements(
-    actions: pl.DataFrame, bars: pl.DataFrame, adjustment: Adjustment
-) -> pl.DataFrame:
-    """Return what restates the rows before each ex session, sorted by it.
+def _next_steps(bars: pl.DataFrame, steps: pl.DataFrame) -> tuple[Codes, NDArray[np.bool_]]:
+    """Return the place in `steps` of the first one after each bar, and whether there is one.
 
-    Gives (instrument, ex_session, price_factor, split_factor, shift), a price factor of NaN where
-    there is none.
+    Both are searched by one number for name and day, so that nothing large is sorted.
     """
-    steps = _per_session(actions, adjustment)
-    held = bars.join(steps, on="instrument", how="semi").filter(pl.col("close").is_finite())
-    steps = steps.join_asof(
-        held.select("session", "instrument", reference="close"),
-        left_on="ex_session",
-        right_on="session",
-        by="instrument",
-        allow_exact_matches=False,
-        check_sortedness=False,
-    )
+    names = pl.Enum(steps["instrument"].unique(maintain_order=True))
+    code_N = bars["instrument"].cast(names, strict=False).to_physical().cast(pl.Int64)
+    key_N = (code_N.fill_null(len(names.categories)) * _DAYS + _day(bars["session"])).to_numpy()
+    own_S = steps["instrument"].cast(names).to_physical().cast(pl.Int64)
+    step_keys = (own_S * _DAYS + _day(steps["ex_session"])).to_numpy()
+    next_N = np.searchsorted(step_keys, key_N, side="right")
+    ends = np.append(step_keys // _DAYS, -1)
+    return next_N, ends[next_N] == key_N // _DAYS
+
+
+def _day(days: pl.Series) -> pl.Series:
+    return days.to_physical().cast(pl.Int64)
+
+
+def _with_reference(
+    steps: pl.DataFrame, bars: pl.DataFrame, next_N: Codes, due_N: NDArray[np.bool_]
+) -> pl.DataFrame:
+    """Add the last close before each step and its session; null where there is none."""
+    close_N, day_N = bars["close"].to_numpy(), _day(bars["session"]).to_numpy()
+    priced_N = due_N & np.isfinite(close_N)
+    place, day = next_N[priced_N], day_N[priced_N]
+    newest = np.full(steps.height, -1, dtype=np.int64)
+    np.maximum.at(newest, place, day)
+    last = day == newest[place]
+    reference = np.full(steps.height, np.nan)
+    reference[place[last]] = close_N[priced_N][last]
+    seen = pl.Series(newest).replace(-1, None)
+    return steps.with_columns(
+        reference=pl.Series(reference).fill_nan(None), reference_day=seen
+    ).with_columns(pl.col("reference", "reference_day").forward_fill().over("instrument"))
+
+
+def _restatements(steps: pl.DataFrame) -> pl.DataFrame:
+    """Return what restates the rows before each step, a price factor of NaN where nothing does.
+
+    Adds (price_factor, split_factor, shift) to `steps`, which are sorted by name and day.
+    """
     # A reference close may lie further back than the last split: count it in today's shares.
-    earlier = steps.select("instrument", since="ex_session", had="shares").sort("since")
-    steps = steps.sort("session").join_asof(
-        earlier,
-        left_on="session",
-        right_on="since",
-        by="instrument",
-        check_sortedness=False,
+    shares = steps.select("instrument", had="shares", reference_day=_day(steps["ex_session"])).sort(
+        "reference_day"
     )
+    placed = steps.with_row_index("place").sort("reference_day")
+    placed = placed.join_asof(
+        shares, on="reference_day", by="instrument", check_sortedness=False
+    ).sort("place")
     reference = pl.col("reference") * pl.col("had").fill_null(1.0) / pl.col("shares")
     left = 1.0 - pl.col("cash") / reference
     nothing = (pl.col("cash") == 0) | pl.col("reference").is_null()
-    step = (
-        pl.when(nothing).then(1.0).when(reference > 0, left > 0).then(left).otherwise(float("nan"))
-    )
+    kept = pl.when(reference > 0, left > 0).then(left).otherwise(float("nan"))
+    after = pl.col("split_factor") * pl.col("ratio")
     return (
-        steps.with_columns(step=step)
-        .sort("ex_session")
+        placed.with_columns(step=pl.when(nothing).then(1.0).otherwise(kept))
         .with_columns(
             price_factor=pl.col("step").cum_prod(reverse=True).over("instrument"),
             split_factor=(1.0 / pl.col("ratio")).cum_prod(reverse=True).over("instrument"),
         )
-        .with_columns(after=pl.col("split_factor") * pl.col("ratio"))
-        .with_columns(
-            shift=(pl.col("taken") * pl.col("after")).cum_sum(reverse=True).over("instrument")
-        )
-        .select(*KEY, "price_factor", "split_factor", "shift")
+        .with_columns(shift=(pl.col("taken") * after).cum_sum(reverse=True).over("instrument"))
     )
 
 
+def _of_bars(
+    of_steps: pl.Series, next_N: Codes, due_N: NDArray[np.bool_], *, none: float
+) -> pl.Series:
+    """Return of each bar the value of its next step; `none` where there is no step."""
+    values: Array = np.append(of_steps.to_numpy(), none)
+    return pl.Series(np.where(due_N, values[next_N], none))
+
+
 def _per_session(actions: pl.DataFrame, adjustment: Adjustment) -> pl.DataFrame:
-    """Return one row an instrument and ex session, sorted by it.
+    """Return one row an instrument and ex session, sorted by them.
 
     Gives the ratio of its split, the cash that restates by ratio and what is taken off instead,
     and how many shares its first share has become.
@@ -136,6 +157,6 @@ def _per_session(actions: pl.DataFrame, adjustment: Adjustment) -> pl.DataFrame:
             cash=value.filter(kind.is_in(by_ratio)).sum(),
             taken=value.filter((kind == "roll") & ~kind.is_in(by_ratio)).sum(),
         )
-        .sort("ex_session")
+        .sort(KEY)
         .with_columns(shares=pl.col("ratio").cum_prod().over("instrument"))
     )

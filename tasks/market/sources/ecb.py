@@ -14,8 +14,9 @@ import polars as pl
 
 from conf.schema import EcbSource
 from tasks.market.sources.answers import MIB, day_of, number_of, text_of, unzipped
+from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
-from tasks.market.sources.web_data import Reach, WebData, delivery, known_series
+from tasks.market.sources.web_data import Reach, WebData, delivery
 
 ALL, QUARTER = "eurofxref-hist.zip", "eurofxref-hist-90d.xml"
 PACKAGE = "currency_converter"  # it ships the file with all fixings
@@ -62,7 +63,10 @@ class EcbData(WebData):
             for payload in payloads
         ]
         fixed = pl.concat(found).filter(pl.col("session") >= self._conf.starts)
-        return delivery(payloads, series=known_series(fixed, self.calendar, reach))
+        live = payloads[0].vintage == "observed"
+        fixed = fixed.with_columns(known_on="session")
+        known = known_within(fixed, self.calendar, reach, live=live)
+        return delivery(payloads, series=known.sort("session", "name", maintain_order=True))
 
 
 def _table(body: bytes, wanted: Sequence[str]) -> pl.DataFrame:

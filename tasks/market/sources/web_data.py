@@ -161,23 +161,3 @@ def delivery(
         series=shaped(series, RAW_SERIES),
         fundamentals=shaped(fundamentals, RAW_FUNDAMENTALS),
     )
-
-
-def known_series(series: pl.DataFrame, calendar: Calendar, reach: Reach) -> pl.DataFrame:
-    """Return `RAW_SERIES` of what became known within `reach`, sorted by session and name.
-
-    Takes (session, name, value) and perhaps `due`, the day a value is known, if not its session;
-    a day without a session of the calendar means the next one.
-    """
-    due = pl.col("due") if "due" in series.columns else pl.col("session").alias("due")
-    first = calendar.on_or_after(reach.since)
-    sessions = pl.DataFrame(
-        {"known_on": calendar.sessions(first, reach.night)}, schema={"known_on": pl.Date}
-    )
-    return shaped(
-        series.with_columns(due)
-        .filter(pl.col("due") > calendar.previous(first), pl.col("due") <= reach.night)
-        .sort("due", maintain_order=True)
-        .join_asof(sessions, left_on="due", right_on="known_on", strategy="forward"),
-        RAW_SERIES,
-    ).sort("session", "name", maintain_order=True)

@@ -41,9 +41,9 @@ def test_a_late_night_brings_its_own_fixings_alone():
         assert found.equals(fixings("2023-04-06", "2023-04-06"))
 
 
-def test_a_live_night_reaches_back():
+def test_a_live_night_reaches_back_and_its_corrections_are_known_from_then():
     found = read(date(2023, 4, 11), "observed", QUARTER, quarter(), look_back=3)
-    assert found.equals(fixings("2023-04-05", "2023-04-11"))
+    assert found.equals(fixings("2023-04-05", "2023-04-11", live=True))
 
 
 def test_what_was_fixed_after_the_night_changes_nothing():

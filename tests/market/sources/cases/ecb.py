@@ -62,12 +62,14 @@ def everything() -> bytes:
     return packed.getvalue()
 
 
-def fixings(first: str, last: str, names: tuple[str, ...] = ("GBP", "USD")) -> pl.DataFrame:
+def fixings(first: str, last: str, *, live: bool = False) -> pl.DataFrame:
+    """Return the pounds and dollars of some days, known on their own or, live, on the last."""
     rows = [
-        (date.fromisoformat(day), f"EUR{name}", rates[name], date.fromisoformat(day))
+        (date.fromisoformat(day), f"EUR{name}", rates[name], date.fromisoformat(known))
         for day, rates in FIXED.items()
         if first <= day <= last
-        for name in names
+        for name in ("GBP", "USD")
+        for known in [last if live else day]
     ]
     return pl.DataFrame(rows, RAW_SERIES, orient="row")
 
@@ -96,5 +98,5 @@ ROUTES = {
 
 
 def case(base_url: str, spool: Path) -> WebCase:
-    expected = fixings("2023-04-06", "2023-04-11")
+    expected = fixings("2023-04-06", "2023-04-11", live=True)
     return WebCase(source(base_url, spool), ROUTES, expected, "series", NIGHT)

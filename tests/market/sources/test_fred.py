@@ -1,0 +1,212 @@
+"""FRED's figures are known when they were published, or no earlier than they can have been."""
+
+import json
+from collections.abc import Iterator
+from datetime import date
+
+import polars as pl
+import pytest
+from aiohttp import web
+
+from tasks.market.sources.fred import FredData
+from tasks.market.sources.protocol import Payload, Place, Unreadable
+from tasks.market.sources.web import Unwelcome
+from tasks.market.sources.web_data import Reach
+from tests.market.sources.cases.fred import KEY, PUBLISHED, ROUTES, publications, rows, source
+from tests.market.sources.vendor import Answer, Vendor
+
+NOWHERE = "http://127.0.0.1:9"
+KEYED = {"key_variable": "FRED_API_KEY", "series": {"yield_10y": "DGS10"}}
+
+
+@pytest.fixture(scope="module")
+def vendor() -> Iterator[Vendor]:
+    with Vendor(ROUTES) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _healthy(vendor: Vendor) -> None:
+    vendor.routes, vendor.fault = ROUTES, None
+
+
+def pulled(feed: FredData, newest: date, night: date) -> pl.DataFrame:
+    feed.nights(newest)
+    return feed.normalise(list(feed.pull([night]))).series
+
+
+def plain(text: str, night: date = date(2021, 3, 5), series: str = "DGS10") -> pl.DataFrame:
+    request = f"plain {series} 2019-01-01 {night}"
+    feed = source(NOWHERE, observed_from=date(2021, 3, 8))
+    return feed.normalise([Payload(night, request, text.encode(), "assumed")]).series
+
+
+def test_a_figure_is_known_the_day_after_its_own(vendor):
+    found = pulled(source(vendor.url), date(2021, 3, 5), date(2021, 3, 4))  # pulled late
+    assert found.equals(rows(("2021-03-03", "yield_10y", 1.42, "2021-03-04")))
+
+
+def test_a_friday_is_known_on_monday_and_a_missing_figure_never(vendor):
+    history = pulled(source(vendor.url), date(2021, 3, 5), date(2021, 3, 1))
+    known = dict(
+        history.filter(pl.col("name") == "yield_10y").select("session", "known_on").iter_rows()
+    )
+    assert known[date(2021, 2, 26)] == date(2021, 3, 1)
+    assert known[date(2021, 2, 12)] == date(2021, 2, 16)  # Monday the 15th is a holiday
+    assert date(2021, 2, 15) not in known
+    assert max(known.values()) == date(2021, 3, 1)
+
+
+def test_a_month_is_known_from_the_first_session_of_the_next(vendor):
+    history = pulled(source(vendor.url), date(2021, 3, 5), date(2021, 3, 1))
+    monthly = history.filter(pl.col("name") == "yield_aaa").select("session", "known_on")
+    assert monthly.rows() == [
+        (date(2020, 11, 1), date(2020, 12, 1)),
+        (date(2020, 12, 1), date(2021, 1, 4)),
+        (date(2021, 1, 1), date(2021, 2, 1)),
+        (date(2021, 2, 1), date(2021, 3, 1)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("days", "known"),
+    [
+        (["2020-07-01", "2020-10-01"], "2021-01-04"),
+        (["2019-01-01", "2020-01-01"], "2021-01-04"),
+    ],
+)
+def test_a_quarter_and_a_year_are_known_when_they_are_over(days, known):
+    text = "DATE,GDP\n" + "".join(f"{day},1\n" for day in days)
+    found = plain(text, series="GDP")
+    assert found.is_empty()  # of no name of these settings
+    feed = source(NOWHERE, observed_from=date(2021, 3, 8), series={"output": "GDP"})
+    request = "plain GDP 2019-01-01 2021-03-05"
+    body = text.encode()
+    found = feed.normalise([Payload(date(2021, 3, 5), request, body, "assumed")]).series
+    assert found["known_on"].to_list()[-1] == date.fromisoformat(known)
+
+
+def test_nothing_of_after_the_night_moves_what_was_known():
+    days = "DATE,DGS10\n2021-03-01,1.40\n2021-03-02,1.41\n2021-03-03,1.42\n2021-03-04,1.43\n"
+    later = days + "2021-03-05,9.9\n2021-03-08,9.9\n"
+    assert plain(later).equals(plain(days))
+
+
+def test_late_nights_together_bring_what_the_history_brings(vendor):
+    feed = source(vendor.url)
+    sessions = [date(2021, 3, day) for day in (2, 3, 4, 5)]
+    parts = [pulled(feed, date(2021, 3, 8), night) for night in sessions]
+    whole = pulled(
+        source(vendor.url, observed_from=date(2021, 3, 8)), date(2021, 3, 8), sessions[-1]
+    )
+    assert pl.concat(parts).equals(whole.filter(pl.col("known_on") >= sessions[0]))
+
+
+def test_a_table_cut_at_the_end_of_a_line_is_noticed_where_much_is_missing():
+    lines = [f"2021-01-{day:02},1.0\n" for day in range(4, 30)]
+    with pytest.raises(Unreadable, match="ends on 2021-01-29, long before 2021-03-05"):
+        plain("DATE,DGS10\n" + "".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("DATE,DGS10\n", "without a row"),
+        ("DATE,DGS2\n2021-03-04,1\n", "came with the columns DATE, DGS2"),
+        ("DATE,DGS10\n4 March,1\n", "1 rows without a date"),
+        ("DATE,DGS10\n2021-03-04,1,2\n", "is no table"),
+    ],
+)
+def test_another_table_than_was_asked_for_is_refused(text, message):
+    with pytest.raises(Unreadable, match=message):
+        plain(text)
+
+
+def test_what_is_no_number_is_null():
+    assert plain("DATE,DGS10\n2021-03-03,1.5\n2021-03-04,oops\n")["value"].to_list() == [1.5, None]
+
+
+def test_with_a_key_a_figure_is_known_when_it_was_published_and_so_is_its_correction(vendor):
+    history = source(vendor.url, observed_from=date(2021, 3, 10), **KEYED)
+    found = pulled(history, date(2021, 3, 10), date(2021, 3, 9))
+    told = [
+        (day.isoformat(), "yield_10y", float(value), known)
+        for day, own in PUBLISHED.items()
+        for known, value in own
+    ]
+    assert found.equals(rows(*told))
+
+
+def test_with_a_key_what_is_published_later_moves_nothing(vendor):
+    early = source(vendor.url, observed_from=date(2021, 3, 8), **KEYED)
+    late = source(vendor.url, observed_from=date(2021, 3, 10), **KEYED)
+    before = pulled(early, date(2021, 3, 8), date(2021, 3, 5))
+    after = pulled(late, date(2021, 3, 10), date(2021, 3, 9))
+    assert after.filter(pl.col("known_on") <= date(2021, 3, 5)).equals(before)
+    assert after.height > before.height
+
+
+def test_with_a_key_a_late_night_brings_what_was_published_that_day_alone(vendor):
+    feed = source(vendor.url, **KEYED)
+    found = pulled(feed, date(2021, 3, 10), date(2021, 3, 9))
+    assert found.equals(rows(("2021-03-04", "yield_10y", 1.55, "2021-03-09")))
+
+
+def test_with_a_key_what_is_published_on_a_weekend_is_known_on_monday(vendor, monkeypatch):
+    monkeypatch.setitem(PUBLISHED, date(2021, 3, 4), [("2021-03-07", "1.54")])
+    found = pulled(source(vendor.url, **KEYED), date(2021, 3, 10), date(2021, 3, 8))
+    assert "realtime_start=2021-03-05&realtime_end=2021-03-08" in vendor.calls[-1]
+    assert found.equals(rows(("2021-03-04", "yield_10y", 1.54, "2021-03-08")))
+
+
+def test_the_history_is_asked_for_a_few_years_of_publication_at_a_time():
+    feed = source(NOWHERE, starts=date(2013, 5, 1), **KEYED)
+    assert feed.requests(Reach(date(2013, 5, 1), date(2021, 3, 1))) == [
+        "vintages DGS10 2013-05-01 2016-12-31",
+        "vintages DGS10 2017-01-01 2020-12-31",
+        "vintages DGS10 2021-01-01 2021-03-01",
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_pages_of_any_size_give_the_same_figures(size, vendor, monkeypatch):
+    night = date(2021, 3, 9)
+    feed = source(vendor.url, observed_from=date(2021, 3, 10), **KEYED)
+    whole = pulled(feed, night, night)
+    monkeypatch.setattr("tasks.market.sources.fred.PAGE", size)
+    assert pulled(
+        source(vendor.url, observed_from=date(2021, 3, 10), **KEYED), night, night
+    ).equals(whole)
+
+
+def test_rows_that_were_promised_and_did_not_come_are_missed(vendor):
+    def fewer(request: web.Request) -> Answer:
+        page = json.loads(publications(request).body)
+        page["observations"] = page["observations"][: 2 if request.query["offset"] == "0" else 0]
+        return Answer(json.dumps(page).encode())
+
+    vendor.routes = {"/fred/series/observations": fewer}
+    feed = source(vendor.url, observed_from=date(2021, 3, 10), **KEYED)
+    with pytest.raises(Unwelcome, match="2 rows came where 4 were promised"):
+        pulled(feed, date(2021, 3, 9), date(2021, 3, 9))
+
+
+def test_the_key_is_in_no_payload_and_no_error(vendor):
+    feed = source(vendor.url, **KEYED)
+    feed.nights(date(2021, 3, 5))
+    for payload in feed.pull([date(2021, 3, 5)]):
+        assert KEY not in payload.request
+        assert KEY.encode() not in payload.body
+    assert any(f"api_key={KEY}" in call for call in vendor.calls), "the server had it"
+    vendor.routes = {"/fred/series/observations": lambda r: Answer(f"bad key {KEY}".encode(), 403)}
+    with pytest.raises(Unwelcome) as caught:
+        pulled(source(vendor.url, **KEYED), date(2021, 3, 5), date(2021, 3, 5))
+    assert KEY not in str(caught.value)
+    assert "bad key ***" in str(caught.value)
+
+
+def test_without_its_key_it_says_which_variable_to_set():
+    feed = FredData(source(NOWHERE, **KEYED)._conf, Place())
+    feed.nights(date(2021, 3, 5))
+    with pytest.raises(ValueError, match="set the environment variable FRED_API_KEY"):
+        list(feed.pull([date(2021, 3, 5)]))

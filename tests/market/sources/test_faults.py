@@ -5,11 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import polars as pl
 import pytest
 
+from conf.schema import Source, WebSource
 from tasks.market.frames import RAW_ACTIONS, RAW_BARS, RAW_FUNDAMENTALS, RAW_LISTINGS, RAW_SERIES
+from tasks.market.sources import SOURCES
 from tasks.market.sources.protocol import Delivery, Unreadable
 from tasks.market.sources.web import Refused, Unwelcome
 from tests.market.sources.faults import FAULTS, Fault
@@ -126,6 +129,18 @@ def test_gives_the_right_rows_and_the_same_bytes_again(name, vendor, tmp_path):
     other = case_of(name)(vendor.url, tmp_path / "b")
     other.source.nights(case.night)
     assert next(iter(other.source.pull([case.night]))).body == first[0].body
+
+
+def test_every_source_over_the_web_has_a_case():
+    union = get_args(Source)[0]
+    kinds = {
+        get_args(one.model_fields["kind"].annotation)[0]
+        for one in get_args(union)
+        if issubclass(one, WebSource)
+    }
+    assert len(kinds) >= 8
+    assert kinds <= set(SOURCES)
+    assert kinds == {name.partition("_")[0] for name in NAMES}
 
 
 def test_the_vendor_knows_the_faults_there_are():

@@ -15,9 +15,11 @@ from expectations.schema import schema_faults
 from tasks.market import frames
 from tasks.market.adjust import infer_actions, restated_rows
 from tasks.market.calendar import Calendar
+from tasks.market.futures import chained
 from tasks.market.identity import EVE, identify
 from tasks.market.sources.protocol import Delivery
 
+_Chained = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
 Stamp = Callable[[pl.DataFrame, str | None], pl.DataFrame]
 LAST = 20  # values of a series that say what level it is at
 USUAL_NIGHTS = 20  # how many nights say what a usual delivery holds
@@ -86,9 +88,10 @@ class Desk:
         self._forget_before(self.days.offset(session, -REACH))
         verdict, actions = self._verdict(delivery, session)
         known_on = self.known_from(delivery.night)
+        clean, actions, listings = self._with_continuous(verdict, actions)
         found = identify(
-            verdict.clean,
-            verdict.told.listings,
+            clean,
+            listings,
             self.listed,
             self.eve,
             source=self.source,
@@ -116,6 +119,18 @@ class Desk:
             self.recent = _recent(pl.concat([self.recent, found.bars.select(list(RECENT))]))
             self.own_rows = [*self.own_rows, *_own_rows(judged.bars)][-USUAL_NIGHTS:]
         return judged
+
+    def _with_continuous(self, verdict: Judgement, actions: pl.DataFrame) -> _Chained:
+        """Return clean rows, actions and listings with those of the continuous futures."""
+        if not self.settings.continuous:
+            return verdict.clean, actions, verdict.told.listings
+        told = pl.concat([frames.shaped(self.listed, frames.RAW_LISTINGS), verdict.told.listings])
+        linked = chained(verdict.clean, told, self.eve, self.settings.continuous, self.days)
+        return (
+            pl.concat([verdict.clean, linked.bars]),
+            pl.concat([frames.shaped(actions, frames.RAW_ACTIONS), linked.actions]),
+            pl.concat([verdict.told.listings, linked.listings]),
+        )
 
     def refuse(self, night: date, why: str, *, fault: str = "unreadable payload") -> Judged:
         """Block a night whose payload cannot be taken apart."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from tasks.market.history import Array, History, View
 from tasks.market.lake import Lake, Span, Where
-from tasks.market.universe import members
+from tasks.market.universe import members, sessions_needed
 from tasks.settings import calendar, load_contest, load_source, load_universe, open_lake
 
 if TYPE_CHECKING:
@@ -37,14 +37,23 @@ class Roster:
         listings = lake.known("listings", as_of=as_of, source=source, prints="all")
         self._listings = listings.sort("known_on", "delivery", "from_session")
         self._rows, self._known = 0, self._listings.clear()
+        named = load_universe(universe).kind == "screened"
+        events = lake.known("members", as_of=as_of, source=source, prints="all") if named else None
+        self._events = None if events is None else events.sort("known_on", "delivery")
 
     def known_at(self, as_of: date) -> pl.DataFrame:
-        """Return the listings known at `as_of`, the newest row of each instrument."""
+        """Return the listings known at `as_of`, the newest row of each instrument.
+
+        Its `from_session` is the earliest that was known: since when the instrument is listed.
+        """
         rows = int(self._listings["known_on"].search_sorted(as_of, side="right"))
         if rows != self._rows:
             known = self._listings.head(rows).filter(pl.col("instrument") != "")
             self._rows = rows
-            self._known = known.unique("instrument", keep="last", maintain_order=True)
+            since = pl.col("from_session").min().over("instrument")
+            self._known = known.with_columns(since).unique(
+                "instrument", keep="last", maintain_order=True
+            )
         return self._known
 
     @property
@@ -54,13 +63,15 @@ class Roster:
 
     def at(self, view: View) -> list[str]:
         """Return the sorted members at `view.as_of`, by prices as quoted."""
-        return members(self.universe, view, self.known_at(view.as_of))
+        events = self._events
+        if events is not None:
+            events = events.head(events["known_on"].search_sorted(view.as_of, side="right"))
+        return members(self.universe, view, self.known_at(view.as_of), index_members=events)
 
     @property
     def reach(self) -> int:
         """Return how many sessions membership looks back."""
-        rules = self.universe.liquidity if self.universe.kind == "screened" else None
-        return rules.sessions if rules else 1
+        return sessions_needed(self.universe)
 
 
 def panel_of(

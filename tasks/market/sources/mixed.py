@@ -117,6 +117,9 @@ class MixedData(DataSource):
         own = [part.source.normalise(nights[each]) for each in sorted(nights)]
         joining = part.joining
         bars = _newest(own, "bars", ["session", "symbol"])
+        if not joining.same:  # what closed before the session before the first joins none of ours
+            eve = self._days.previous(self._days.on_or_after(self._conf.starts))
+            bars = bars.filter((pl.col("session") >= eve) | pl.col("session").is_null())
         joined = Delivery(
             night,
             own[-1].vintage,

@@ -285,6 +285,16 @@ def test_history_outside_its_own_years_is_not_of_the_source():
     assert delivery.bars["session"].max() == TUESDAY
 
 
+def test_strays_of_years_before_its_own_are_not_of_the_source_either():
+    old = [("BP", date(2010, 6, 12), 5.0), ("BP", date(2016, 6, 11), 5.0), ("BP", MONDAY, 6.0)]
+    parts = {
+        "stocks": (part(), Listed(own("SPY", MONDAY))),
+        "london": (part(calendar="XLON"), Listed({MONDAY: old}, live=False)),
+    }
+    bars = delivered(mixed(parts), MONDAY).bars.filter(pl.col("symbol") == "BP")
+    assert bars.select("session", "close").rows() == [(MONDAY, 6.0), (None, 5.0)]
+
+
 def test_refuses_two_parts_that_bring_the_same_symbol():
     parts = {
         "one": (part(), Listed(own("QQQ", MONDAY))),

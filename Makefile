@@ -30,6 +30,10 @@ help: ## list these words
 night: .venv/.ready ## run a night of the sample book; ARGS="us_core --as-of 2016-06-30" for another
 	@$(BIN)/afterclose night $(ARGS)
 
+.PHONY: tour
+tour: .venv/.ready ## walk through ten simulated nights as they can really go
+	@$(BIN)/afterclose tour
+
 .PHONY: test
 test: .venv/.ready-dev ## pass all tests
 	@$(BIN)/python -m pytest $(ARGS)

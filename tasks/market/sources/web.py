@@ -75,7 +75,7 @@ class Web:
         self._base = httpx.URL(conf.base_url)
         self._hosts = {self._base.host, *(host.lower() for host in (*conf.hosts, *hosts))}
         self._headers = dict(headers)
-        self._secrets = [text for value in headers.values() if (text := _secret(value))]
+        self._secrets = {value for value in headers.values() if isinstance(value, SecretStr)}
         self._sleep, self._clock, self._random = sleep, clock, random
         self._deadline = Deadline(clock)
         self._free_at = clock()
@@ -104,7 +104,7 @@ class Web:
         """
         url = self._url(url_or_path)
         hidden = {name: value.get_secret_value() for name, value in secret_params.items()}
-        self._secrets += [text for text in hidden.values() if text not in self._secrets]
+        self._secrets |= set(secret_params.values())
         asked = str(url.copy_merge_params(dict(params))) if params else str(url)
         full = url.copy_merge_params({**params, **hidden}) if params or hidden else url
         self._pace()
@@ -155,7 +155,7 @@ class Web:
         headers |= {
             name: _plain(value)
             for name, value in self._headers.items()
-            if own or not _secret(value)
+            if own or not isinstance(value, SecretStr)
         }
         waits = dict.fromkeys(("connect", "read", "write", "pool"), self._conf.timeout_s)
         try:
@@ -186,6 +186,7 @@ class Web:
             if len(start) > 1000:
                 break
         what = f"status {status}"
+        start = self._clean(start.decode("utf-8", "replace")).encode()
         what += f" {shown(start)}" if start and "content-encoding" not in headers else ""
         what += f"; {DO[status]}" if status in DO else ""
         if status not in BUSY:
@@ -241,10 +242,10 @@ class Web:
     def _pause(self, state: RetryCallState) -> float:
         """Return what the server asked for, else a random share of a pause that doubles."""
         reason = state.outcome.exception() if state.outcome else None
-        if isinstance(reason, _Later) and reason.wait is not None:
-            return reason.wait
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**state.attempt_number)
-        return max(self._random() * longest, self._free_at - self._clock())
+        wait = reason.wait if isinstance(reason, _Later) else None
+        pause = self._random() * longest if wait is None else wait
+        return max(pause, self._free_at - self._clock())
 
     def _give_up(self, state: RetryCallState) -> bool:
         """Say whether that was the last try, or the next would begin after the deadline."""
@@ -255,8 +256,11 @@ class Web:
         return False
 
     def _clean(self, text: str) -> str:
+        """Return `text` without our secrets, whole or their last word: servers repeat them."""
         for secret in self._secrets:
-            text = text.replace(secret, "***")
+            whole = secret.get_secret_value()
+            for part in (whole, whole.split(" ")[-1]):
+                text = text.replace(part, "***") if part else text
         return text
 
 
@@ -288,8 +292,3 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 def _plain(value: SecretStr | str) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
-
-
-def _secret(value: SecretStr | str) -> str:
-    """Return what must not be shown of a header; empty where nothing is secret."""
-    return value.get_secret_value() if isinstance(value, SecretStr) else ""

@@ -1,0 +1,293 @@
+"""A server is asked politely, within bounds, and with suspicion of what it says."""
+
+import logging
+import zipfile
+from collections.abc import Iterator
+from datetime import date
+from io import BytesIO
+
+import pytest
+from pydantic import SecretStr
+
+from conf.schema import TiingoSource
+from tasks.market.sources.answers import complaint, unzipped
+from tasks.market.sources.protocol import Unreadable
+from tasks.market.sources.spool import Spool
+from tasks.market.sources.web import Refused, Unwelcome, Web
+from tests.market.sources.vendor import QUICK, Answer, Vendor
+
+NIGHT = date(2020, 1, 2)
+
+
+class Clock:
+    """Time that passes only in sleep."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Vendor]:
+    with Vendor() as vendor:
+        yield vendor
+
+
+@pytest.fixture
+def vendor(server: Vendor) -> Vendor:
+    server.routes = {"/x": lambda request: Answer(b'{"a": 1}')}
+    server.fault = None
+    server.calls.clear()
+    server.headers.clear()
+    return server
+
+
+def settings(url: str, **changes: object) -> TiingoSource:
+    given: dict[str, object] = {
+        "kind": "tiingo",
+        "title": "Some vendor",
+        "base_url": url,
+        "starts": date(2019, 1, 2),
+        "observed_from": date(2020, 1, 2),
+        "expected_rows": 1,
+        "symbols": ("AAPL",),
+        **QUICK,
+        **changes,
+    }
+    return TiingoSource(**given)
+
+
+def web(url: str, clock: Clock | None = None, **changes: object) -> Web:
+    clock = clock or Clock()
+    return Web(settings(url, **changes), sleep=clock.sleep, clock=clock, random=lambda: 1.0)
+
+
+def busy(times: int, status: int = 503, **headers: str) -> object:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda good, request, seen: good if seen >= times else Answer(b"", status, named)
+
+
+def test_pauses_double_and_are_random_shares_of_the_longest(vendor):
+    clock = Clock()
+    vendor.routes = {"/pauses": vendor.routes["/x"]}
+    vendor.fault = busy(3)
+    web(vendor.url, clock, attempts=4, patience_s=60.0).get("/pauses", expect="json")
+    assert clock.slept == [1.0, 2.0, 4.0]
+
+
+def test_waits_as_long_as_the_server_asks(vendor):
+    clock = Clock()
+    vendor.routes = {"/asked": vendor.routes["/x"]}
+    vendor.fault = busy(1, 429, Retry_After="17")
+    web(vendor.url, clock, patience_s=60.0).get("/asked", expect="json")
+    assert clock.slept == [17.0]
+
+
+def test_waits_until_a_date_by_the_servers_own_clock(vendor):
+    clock = Clock()
+    vendor.routes = {"/date": vendor.routes["/x"]}
+    dates = {"Date": "Thu, 02 Jan 2020 00:00:00 GMT"}
+    vendor.fault = busy(1, 429, Retry_After="Thu, 02 Jan 2020 00:00:09 GMT", **dates)
+    web(vendor.url, clock, patience_s=60.0).get("/date", expect="json")
+    assert clock.slept == [9.0]
+
+
+def test_does_not_wait_beyond_its_patience_and_says_how_long_was_asked(vendor):
+    clock = Clock()
+    vendor.fault = busy(9, 429, Retry_After="61")
+    with pytest.raises(Refused, match="it asks to wait 61 s, after 1 of 3 tries"):
+        web(vendor.url, clock, patience_s=60.0).get("/x", expect="json")
+    assert clock.slept == []
+
+
+def test_refusals_may_be_asked_again_and_what_is_unwelcome_may_not(vendor):
+    assert issubclass(Refused, ConnectionError)
+    assert not issubclass(Unwelcome, ConnectionError)
+
+
+def test_a_status_that_waiting_does_not_mend_is_asked_once(vendor):
+    for status in (400, 401, 403, 404, 410, 418, 451, 501):
+        vendor.calls.clear()
+        vendor.fault = busy(9, status)
+        with pytest.raises(Unwelcome, match=f"status {status}"):
+            web(vendor.url).get("/x", expect="json")
+        assert len(vendor.calls) == 1
+
+
+@pytest.mark.parametrize(("pace", "gap"), [(60.0, 1.0), (6.0, 10.0)])
+def test_keeps_its_pace_between_requests_and_tries(pace, gap, vendor):
+    clock = Clock()
+    vendor.routes = {f"/{pace}/{n}": vendor.routes["/x"] for n in range(3)}
+    feed = web(vendor.url, clock, per_minute=pace, patience_s=60.0)
+    feed.get(f"/{pace}/0", expect="json")
+    vendor.fault = busy(1, 429, Retry_After="0")
+    feed.get(f"/{pace}/1", expect="json")
+    vendor.heal()
+    feed.get(f"/{pace}/2", expect="json")
+    assert clock.now >= 3 * gap
+    assert len(vendor.calls) == 4
+
+
+def test_secrets_are_in_no_error_no_log_and_no_repr(vendor, caplog):
+    caplog.set_level(logging.DEBUG)
+    key, token = "k-very-secret", "t-very-secret"
+    vendor.fault = lambda good, request, seen: Answer(f"{key} {token}?".encode(), 403)
+    feed = Web(settings(vendor.url), headers={"Authorization": SecretStr(token)})
+    with pytest.raises(Unwelcome) as caught:
+        feed.get("/x", params={"q": "1"}, secret_params={"key": SecretStr(key)}, expect="json")
+    assert vendor.calls == [f"/x?q=1&key={key}"]
+    assert "/x?q=1:" in str(caught.value)
+    assert "*** ***?" in str(caught.value)
+    told = str(caught.value) + repr(feed) + str(vars(feed).get("_headers")) + caplog.text
+    assert key not in told
+    assert token not in told
+    assert caught.value.__cause__ is None
+
+
+def test_a_secret_that_cannot_be_sent_is_not_shown():
+    with pytest.raises(ValueError, match="The header Key holds characters") as caught:
+        Web(settings("http://127.0.0.1:9"), headers={"Key": SecretStr("secret\n")})
+    assert "secret" not in str(caught.value)
+
+
+def test_nothing_of_the_environment_is_trusted(vendor, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert web(vendor.url).get("/x", expect="json") == b'{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://elsewhere.example/x",
+        "https://elsewhere.example/x",
+        "https://api.example:8443/x",
+        "http://api.example/x",
+        "ftp://api.example/x",
+        "https://u:p@api.example/x",
+    ],
+)
+def test_only_listed_hosts_are_asked_and_only_by_https(url, vendor):
+    feed = Web(settings(vendor.url), hosts=["api.example"])
+    with pytest.raises(Unwelcome, match=r"may not be asked|is not allowed"):
+        feed.get(url, expect="json")
+
+
+def test_secrets_do_not_follow_a_redirect_to_another_host(monkeypatch):
+    asked: list[tuple[str, set[str]]] = []
+
+    def ask(self: Web, url: object, *, own: bool) -> object:
+        asked.append((str(url), own))
+        return b'{"a": 1}' if len(asked) == 2 else __import__("httpx").URL("https://b.example/y")
+
+    monkeypatch.setattr(Web, "_ask", ask)
+    feed = Web(settings("https://a.example"), hosts=["b.example"])
+    feed.get("/x", expect="json")
+    assert asked == [("https://a.example/x", True), ("https://b.example/y", False)]
+
+
+def test_asks_for_nothing_but_what_it_can_open(vendor):
+    web(vendor.url).get("/x", expect="json")
+    assert vendor.headers[0]["Accept-Encoding"] == "gzip"
+    assert "python" not in vendor.headers[0]["User-Agent"].lower()
+
+
+@pytest.mark.parametrize(
+    ("body", "expect", "wrong"),
+    [
+        (b'{"error": "no"}', "json", "an error in JSON"),
+        (b'{"quandl_error": {"code": "QELx01"}}', "json", "an error in JSON"),
+        (b'{"code": -1121, "msg": "Invalid symbol."}', "json", "an error in JSON"),
+        (b'{"detail": "Not found."}', "json", "an error in JSON"),
+        (b"12", "json", "neither a JSON object nor a list"),
+        (b"<HTML><body>", "csv", "a web page"),
+        (b"\n  <!doctype html>", "text", "a web page"),
+        (b'{"a": 1}', "csv", "a JSON object, not csv"),
+        (b"Too many requests", "csv", "no comma"),
+        (b"\xff\xfea\0,\0", "csv", "NUL"),
+        (b"a,b\xff\n", "csv", "no UTF-8"),
+        (b"a,b", "xml", "no XML"),
+        (b"<a><b></a>", "xml", "not all of it"),
+        (b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "y">]><a/>', "xml", "entities"),
+        (b"PK not really", "zip", "cannot be opened"),
+        (b"a,b", "zip", "no zip file"),
+        (b"  ", "text", "an empty body"),
+    ],
+)
+def test_an_answer_that_is_not_what_was_asked_for_is_noticed(body, expect, wrong):
+    assert wrong in str(complaint(body, expect, limit=1 << 20))
+
+
+@pytest.mark.parametrize(
+    ("body", "expect"),
+    [
+        (b'{"chart": {"error": null}, "error": null}', "json"),
+        (b"[]", "json"),
+        (b"\xef\xbb\xbfa,b\n1,2\n", "csv"),
+        (b"\xef\xbb\xbf<a/>", "xml"),
+        ("é,ü\n".encode(), "csv"),
+        (b"any words", "text"),
+    ],
+)
+def test_a_good_answer_is_not_complained_about(body, expect):
+    assert complaint(body, expect, limit=1 << 20) is None
+
+
+def packed(**files: bytes) -> bytes:
+    body = BytesIO()
+    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return body.getvalue()
+
+
+def test_a_zip_that_holds_too_much_is_not_opened():
+    bomb = packed(a=b" " * 2_000_000)
+    assert len(bomb) < 10_000
+    assert "2000000 bytes where 1048576" in str(complaint(bomb, "zip", limit=1 << 20))
+    with pytest.raises(Unreadable, match="where 1048576 are the most"):
+        unzipped(bomb, what="The file", limit=1 << 20)
+
+
+def test_a_zip_holds_one_file():
+    assert unzipped(packed(a=b"x"), what="The file", limit=10) == b"x"
+    with pytest.raises(Unreadable, match="holds 2 files"):
+        unzipped(packed(a=b"x", b=b"y"), what="The file", limit=10)
+
+
+def test_a_spool_keeps_whole_answers_by_night_and_forgets_them(tmp_path):
+    spool = Spool(tmp_path)
+    spool.keep(NIGHT, "a/../b", b"one")
+    assert spool.get(NIGHT, "a/../b") == b"one"
+    assert spool.get(NIGHT, "other") is None
+    assert spool.get(date(2020, 1, 3), "a/../b") is None
+    spool.forget([NIGHT, date(2020, 1, 3)])
+    assert spool.get(NIGHT, "a/../b") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spool_that_was_broken_off_midway_has_nothing_to_give(tmp_path, monkeypatch):
+    spool = Spool(tmp_path)
+
+    def half(path: object, body: bytes) -> None:
+        path.write_bytes(body[:1])
+        raise OSError("disk full")
+
+    monkeypatch.setattr("tasks.market.sources.spool.write", half)
+    with pytest.raises(OSError, match="disk full"):
+        spool.keep(NIGHT, "a", b"one")
+    assert spool.get(NIGHT, "a") is None
+
+
+def test_without_a_folder_a_spool_keeps_nothing():
+    spool = Spool(None)
+    spool.keep(NIGHT, "a", b"one")
+    assert spool.get(NIGHT, "a") is None
+    spool.forget([NIGHT])

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.market.frames import DAY, RAW_ACTIONS, TEXT, shaped
+from tasks.market.frames import DAY, RAW_ACTIONS, TEXT, empty, shaped
 from tasks.market.history import Array, View
 
 BIG = np.log(1.2)  # a factor from 6:5 on is big enough for the raw price to show it
@@ -21,10 +21,15 @@ FORWARD = np.array(
     sorted({6 / 5, 5 / 4, 4 / 3, 3 / 2, 5 / 3, 7 / 4, 5 / 2, 7 / 2, 9 / 2} | set(range(2, 251)))
 )
 SIMPLE_RATIOS = np.concatenate([np.sort(1 / FORWARD), FORWARD])  # new shares for one old
+LEVELS = np.array([3 / 2, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100])
+LEVELS = np.concatenate([np.sort(1 / LEVELS), LEVELS])  # ratios that a price alone may tell
+NEAR = np.log(1.08)  # how far the market may have moved a price beside its split
 
 
 def infer_actions(bars: pl.DataFrame, eve: pl.DataFrame, *, session: date) -> pl.DataFrame:
-    """Return the splits and dividends with ex session `session`, told from adjusted closes.
+    """Return the splits and dividends that tonight's delivery tells by its adjusted closes.
+
+    Their ex session is `session`, but for splits of a lost night (see `_lost_splits`).
 
     The factor is adj_close / close of the row before `session`, over that of its own row: a
     vendor who applies a split a night early has it in both, so it counts once, on the session
@@ -54,7 +59,27 @@ def infer_actions(bars: pl.DataFrame, eve: pl.DataFrame, *, session: date) -> pl
         kind=pl.Series(np.where(split_N, "split", "dividend"), dtype=pl.String),
         value=pl.Series(np.where(split_N, ratio_N, cash_N)),
     )
-    return shaped(found.filter(pl.Series(real_N, dtype=pl.Boolean)), RAW_ACTIONS).sort("symbol")
+    tonight = shaped(found.filter(pl.Series(real_N, dtype=pl.Boolean)), RAW_ACTIONS)
+    lost = _lost_splits(rows, eve, big_N)
+    return pl.concat([tonight, lost]).sort("symbol", "ex_session")
+
+
+def split_of_level(before: float, after: float) -> float | None:
+    """Return the split (new shares for one old) that explains two closes with no row between.
+
+    It is the nearest simple ratio within 8 % of the change, from 3:2 on; None where there is none.
+    A price alone cannot tell a split from a crash of that size: use it only where what happened
+    between was lost.
+
+    >>> split_of_level(702.6, 98.1)
+    7.0
+    >>> split_of_level(100.0, 71.0) is None
+    True
+    """
+    if not (0 < before < np.inf and 0 < after < np.inf):
+        return None
+    ratio = float(_splits_of_levels(np.array([before / after]))[0])
+    return None if np.isnan(ratio) else ratio
 
 
 def restated_rows(
@@ -109,6 +134,42 @@ def total_returns(view: View) -> Array:
         last_N[traded_N] = close_N[traded_N]
         shares_N[traded_N], cash_N[traded_N] = 1.0, 0.0
     return returns_TN
+
+
+def _lost_splits(rows: pl.DataFrame, eve: pl.DataFrame, big_N: NDArray[np.bool_]) -> pl.DataFrame:
+    """Return splits of nights that nobody had, told from the level of prices alone.
+
+    Where every close known before is older than the eve that tonight brings, what was delivered
+    between was lost, and no adjusted close tells what happened: a price that changed by a simple
+    ratio since the last of them is taken to have split on the session of its row before tonight's.
+    Not so where that row and tonight's are a big factor apart, or where the name was silent before
+    the loss. Dividends of lost nights leave no trace.
+    """
+    if "session" not in eve.columns or eve.is_empty() or rows.is_empty():
+        return empty(RAW_ACTIONS)
+    if not eve.filter(pl.col("session") >= rows["session"].mode().min()).is_empty():
+        return empty(RAW_ACTIONS)
+    last = eve.filter(pl.col("session") == pl.col("session").max())
+    last = last.unique("symbol", keep="none").select("symbol", level="close")
+    found = rows.with_columns(calm=pl.Series(~big_N)).join(last, on="symbol", how="inner")
+    found = found.filter("calm", pl.col("level") > 0)
+    levels_N = (found["level"] / found["close"]).to_numpy()
+    found = found.select(
+        "symbol",
+        ex_session="session",
+        kind=pl.lit("split"),
+        value=pl.Series(_splits_of_levels(levels_N), dtype=pl.Float64),
+    )
+    return shaped(found.filter(pl.col("value").is_not_nan()), RAW_ACTIONS)
+
+
+def _splits_of_levels(ratio_N: Array) -> Array:
+    """Return the nearest of `LEVELS` to each ratio, NaN where none is near."""
+    apart_NL = np.abs(np.log(ratio_N)[:, None] - np.log(LEVELS))
+    nearest_N = apart_NL.argmin(axis=1)
+    near_N = apart_NL[np.arange(ratio_N.size), nearest_N] <= NEAR
+    wide_N = np.abs(np.log(ratio_N)) >= np.log(1.5)
+    return np.where(near_N & wide_N, LEVELS[nearest_N], np.nan)
 
 
 def _usable(bars: pl.DataFrame) -> pl.DataFrame:

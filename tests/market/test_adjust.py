@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.market.adjust import infer_actions, restated_rows, total_returns
+from tasks.market.adjust import infer_actions, restated_rows, split_of_level, total_returns
 from tasks.market.frames import RAW_ACTIONS, RAW_BARS, empty, shaped
 from tasks.market.history import View
 
@@ -193,6 +193,73 @@ def test_a_held_share_grows_by_the_product_of_returns_and_names_do_not_touch(cou
     assert alone.tobytes() == np.ascontiguousarray(returns[:, :1]).tobytes()
     shorter = total_returns(view(closes[:-1].tolist()))
     assert shorter.tobytes() == returns[:-1].tobytes()
+
+
+BEFORE, LOST = date(2015, 7, 10), EVE  # the night of EVE was lost; BEFORE is a Friday
+KNOWN = {"session": pl.Date, "symbol": pl.String, "close": pl.Float64}
+
+
+def known(*rows: tuple[date, str, float]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=KNOWN, orient="row")
+
+
+def told(frame: pl.DataFrame, last: pl.DataFrame) -> list[tuple]:
+    return infer_actions(frame, last, session=TONIGHT).rows()
+
+
+def test_a_split_of_a_lost_night_is_told_from_the_level_of_prices():
+    night = bars((LOST, "A", 98.0, 98.0), (TONIGHT, "A", 99.0, 99.0), (LOST, "B", 10.0, 10.0))
+    last = known((BEFORE, "A", 702.0), (BEFORE, "B", 10.5))
+    assert told(night, last) == [(LOST, "A", "split", 7.0)]
+
+
+def test_a_dividend_of_the_night_after_is_told_beside_it():
+    night = bars((LOST, "A", 50.0, 49.5), (TONIGHT, "A", 50.2, 50.2))
+    assert told(night, known((BEFORE, "A", 101.0))) == [
+        (LOST, "A", "split", 2.0),
+        (TONIGHT, "A", "dividend", pytest.approx(0.5)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        (known((BEFORE, "A", 702.0), (EVE, "B", 10.0)), "the eve was known: A was set aside"),
+        (known((date(2015, 6, 1), "A", 702.0), (BEFORE, "B", 10.0)), "long silent"),
+        (known((BEFORE, "A", 140.0)), "no simple ratio: a fall of 30 %"),
+        (known((BEFORE, "A", 250.0)), "no simple ratio"),
+        (known(), "nothing was known"),
+    ],
+)
+def test_no_split_is_made_up_from_prices(last, why):
+    night = bars((LOST, "A", 98.0, 98.0), (TONIGHT, "A", 99.0, 99.0))
+    assert told(night, last) == [], why
+
+
+def test_a_big_factor_of_the_night_after_is_not_told_twice():
+    night = bars((LOST, "A", 702.0, 100.29), (TONIGHT, "A", 99.0, 99.0))
+    assert [row[:3] for row in told(night, known((BEFORE, "A", 351.0)))] == [
+        (TONIGHT, "A", "split")
+    ]
+
+
+@given(ratio=st.sampled_from([2.0, 3.0, 7.0, 20.0, 1 / 2, 1 / 10]), move=st.floats(-0.05, 0.05))
+@settings(max_examples=30, deadline=None)
+def test_a_split_in_a_lost_night_makes_no_phantom_return(ratio, move):
+    before, after, tonight = 300.0, 300.0 / ratio * (1 + move), 301.0 / ratio
+    night = bars((LOST, "A", after, after), (TONIGHT, "A", tonight, tonight))
+    splits = told(night, known((BEFORE, "A", before)))
+    assert splits == [(LOST, "A", "split", pytest.approx(ratio))]
+    seen = view([[before], [after], [tonight]], {(1, 0): splits[0][3]})
+    expected = [NAN, move, tonight / after - 1]
+    np.testing.assert_allclose(total_returns(seen)[:, 0], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_level_that_is_no_price_tells_no_split():
+    assert split_of_level(-37.0, 10.0) is None
+    assert split_of_level(10.0, 0.0) is None
+    assert split_of_level(NAN, 10.0) is None
+    assert split_of_level(10.0, 100.0) == pytest.approx(0.1)
 
 
 REAL_SPLITS = {

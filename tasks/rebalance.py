@@ -159,7 +159,7 @@ def _manifest(lake: Lake, book: str, as_of: date, told: dict[str, Any]) -> dict[
     verdict = serving(lake, mandate.source, as_of) or {}
     seen = {
         table: seen_hash(lake.known(table, as_of=as_of, source=mandate.source, prints="all"))
-        for table in ("bars", "actions", "listings")
+        for table in ("bars", "actions", "listings", "series")
     }
     return {
         "as_of": as_of,

@@ -103,12 +103,10 @@ def two_under_one_symbol(night: Night, rng: Rng) -> Spoilt:
 
 def twin_symbol(night: Night, rng: Rng) -> Spoilt:
     """Send a name with a dot in its symbol under a dash as well, both sessions of it."""
-    name = picked(night, rng, 1)[0]
-    rows = night.right.bars.filter(symbol=name)
-    with_dot = night.right.bars.with_columns(pl.col("symbol").replace(name, "AB.C"))
-    twin = rows.with_columns(symbol=pl.lit("AB-C"))
-    spoilt = night.right._replace(bars=pl.concat([with_dot, twin]))
-    return spoilt, all_rows(twin)
+    twin = night.right.bars.filter(symbol="BRK.B").with_columns(symbol=pl.lit("BRK-B"))
+    if twin.is_empty():
+        raise ValueError(f"BRK.B did not trade by {night.own}: choose another market.")
+    return added(night, twin), all_rows(twin)
 
 
 def mangled(symbol: str, into: str | None) -> Inject:

@@ -13,6 +13,7 @@ from tasks.market.sources.protocol import Unreadable
 
 Expected = Literal["json", "csv", "zip", "xml", "text"]
 MIB = 1 << 20
+MOST_VALUES = 1_500_000  # in one JSON answer: small ones take up to forty times their text
 SHOWN = 120  # characters of an answer that an error may show
 # What errors that come with status 200 call themselves, at the top of a JSON object.
 ERROR_KEYS = ("error", "errors", "error_message", "quandl_error", "detail", "message", "msg")
@@ -118,6 +119,8 @@ def _text_complaint(body: bytes) -> str | None:
 
 
 def _json_complaint(body: bytes) -> str | None:
+    if (values := sum(body.count(mark) for mark in (b",", b"[", b"{"))) > MOST_VALUES:
+        return f"JSON of about {values} values where {MOST_VALUES} are the most"
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as reason:

@@ -240,6 +240,11 @@ def test_a_good_answer_is_not_complained_about(body, expect):
     assert complaint(body, expect, limit=1 << 20) is None
 
 
+def test_json_of_very_many_small_values_is_not_built():
+    assert "2000001 values" in str(complaint(b"[" + b"[]," * 1_000_000 + b"1]", "json", limit=1))
+    assert complaint(b"[" + b"[]," * 1_000 + b"1]", "json", limit=1) is None
+
+
 def packed(**files: bytes) -> bytes:
     body = BytesIO()
     with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:

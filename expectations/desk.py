@@ -116,7 +116,7 @@ class Desk:
         )
         if not found.bars.is_empty():
             self.eve = _newest_rows(pl.concat([self.eve, found.bars.select(list(EVE))]))
-            self.recent = _recent(pl.concat([self.recent, found.bars.select(list(RECENT))]))
+            self.recent = _with_newer(self.recent, found.bars.select(list(RECENT)))
             self.own_rows = [*self.own_rows, *_own_rows(judged.bars)][-USUAL_NIGHTS:]
         return judged
 
@@ -261,6 +261,13 @@ def _newest_rows(bars: pl.DataFrame) -> pl.DataFrame:
 def _recent(bars: pl.DataFrame) -> pl.DataFrame:
     """Return the newest row of each key; `bars` are in the order of their deliveries."""
     return bars.select(list(RECENT)).unique(["session", "symbol"], keep="last", maintain_order=True)
+
+
+def _with_newer(recent: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
+    """Return `recent` with the rows of `bars`, which replace those of the same key."""
+    old = pl.col("session") < bars["session"].min()
+    touched = pl.concat([recent.filter(~old), bars])
+    return pl.concat([recent.filter(old), _recent(touched)])
 
 
 def _last_values(series: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ factor beyond the ceiling of the asset class asks for a reason.
 import polars as pl
 
 from expectations.moves import FEWEST, LOUD, NEAR
-from expectations.scales import NORMAL, own_scales
+from expectations.scales import NORMAL, is_quiet, own_scales
 
 _KEY = ["session", "symbol"]
 _FIELDS = ("open", "high", "low")
@@ -42,7 +42,7 @@ def far_fields(
     screened = placed.with_columns(least=least).filter(wide | (far > NEAR * pl.col("least")))
     scaled = screened.join(own_scales(screened.select(_KEY), recent), on=_KEY, how="left")
     scale = pl.max_horizontal("own", "least")
-    quiet = (pl.col("volume") < LOUD * pl.col("usual")) & pl.col("own").is_not_null()
+    quiet = is_quiet(LOUD) & pl.col("own").is_not_null()
     off = wide | (quiet & (far > NEAR * scale)).fill_null(False)
     return _told(scaled.filter(off), near=True)
 

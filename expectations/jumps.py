@@ -149,13 +149,15 @@ def _as_before(close: float, actions: list[Action], start: date, end: date) -> f
 def _walk(bars: Sequence[Bar], suspects: list[int], agree: Agree, *, release: bool) -> Verdicts:
     """Return which positions jump, and which were taken on as a new level.
 
-    With `release` the row that first showed the confirmed level is let go as well.
+    With `release` the row that first showed the confirmed level is let go as well. A session that
+    was trusted at another price shows no level: it must be a session of its own.
     """
     bad: dict[int, bool] = {}
     confirmed: dict[int, bool] = {}
     at, trusted = suspects[0], suspects[0] - 1
     while at < len(bars):
-        borne = trusted < at - 1 and bars[at - 1].traded and bars[at].traded
+        shown = trusted < at - 1 and (trusted < 0 or bars[trusted].session < bars[at - 1].session)
+        borne = shown and bars[at - 1].traded and bars[at].traded
         nearer = borne and agree.apart(at - 1, at) < agree.apart(trusted, at)
         if nearer and agree.within(at - 1, at, True):
             confirmed[at - 1] = bad[at - 1]

@@ -12,10 +12,12 @@ from datetime import date
 import polars as pl
 
 from expectations.classes import ruled
-from expectations.scales import NORMAL, own_scales
+from expectations.scales import NORMAL, is_quiet, own_scales
 
 WIDE = 30.0  # robust deviations of the session's moves
-NEAR = 8.0  # robust deviations of the symbol's own moves or of the session's, the wider
+# Robust deviations of the symbol's own moves or of the session's, the wider. Meant is 8; the margin
+# is for the many wrong prices of one night, which widen the spread they are held against.
+NEAR = 7.5
 UNTOLD = 15.0  # the same where nobody says how much traded
 LOUD = 4.0  # times its usual volume: what news sounds like
 SIGNED = 40.0  # robust deviations of differences; oil on 2020-04-20 moved by 28
@@ -111,8 +113,12 @@ def with_near_bounds(
     scale = pl.when(pl.col("own_scale").is_not_null()).then(
         pl.max_horizontal("own_scale", "spread", tick)
     )
-    quiet = pl.col("volume") < LOUD * pl.col("usual")
-    near = pl.when(pl.col("volume").is_null()).then(UNTOLD * scale).when(quiet).then(NEAR * scale)
+    near = (
+        pl.when(pl.col("volume").is_null())
+        .then(UNTOLD * scale)
+        .when(is_quiet(LOUD))
+        .then(NEAR * scale)
+    )
     return placed.join(
         scales.rename({"own": "own_scale"}), on=_KEY, how="left", maintain_order="left"
     ).with_columns(near=pl.when("own").then(near))

@@ -9,7 +9,7 @@ _KEY = ["session", "symbol"]
 _NAMED = {"session": pl.Date, "symbol": pl.String, "rule": pl.String, "detail": pl.String}
 _PRICES = ("open", "high", "low", "close")
 _MOVES = 0.005  # daily scale from which on a price that does not move at all is odd
-_TICKS = 4  # a day's range of so many ticks is no standstill
+_TICKS = 1.5  # a day's range of so many ticks is no standstill
 
 
 def other_currency(rows: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
@@ -29,7 +29,7 @@ def one_under_two_names(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame
     """Return rows of a symbol that is another one spelt anew: `BRK-B` beside `BRK.B`.
 
     They must share close and volume. The spelling that was not there before goes; if none was, all
-    but the first in the alphabet.
+    of them, for nobody can tell which is right.
 
     Args:
         rows: `RAW_BARS`.
@@ -42,14 +42,12 @@ def one_under_two_names(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame
         return pl.DataFrame(schema=_NAMED)
     new = ~pl.col("symbol").is_in(known["symbol"].implode())
     same = ["session", "bare", "close", "volume"]
-    told = rows.join(twins, on="symbol").filter(pl.col("volume") > 0).with_columns(new=new)
-    told = told.sort("new", "symbol", maintain_order=True)
-    first = told.unique(same, keep="first", maintain_order=True).select(*same, kept="symbol")
-    twice = told.join(first, on=same).filter(pl.col("symbol") != pl.col("kept"), "new")
+    told = rows.join(twins, on="symbol").filter(pl.col("volume") > 0)
+    twice = told.filter(pl.struct(same).is_duplicated(), new)
     return twice.select(
         *_KEY,
         rule=pl.lit("symbol spelt twice"),
-        detail=pl.format("the same close and volume as {}", "kept"),
+        detail=pl.format("another spelling of {} has the same close and volume", "bare"),
     )
 
 

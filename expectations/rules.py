@@ -96,6 +96,7 @@ def _unreadable(known: pl.DataFrame) -> list[Rule]:
     """Return the rules of rows that say nothing; `known` (symbol) tells what symbols look like."""
     digits = known["symbol"].str.contains(r"^\d+$").mean() if known.height else 1.0
     number = r"^\d+\.\d*$" if digits else r"^\d+(\.\d*)?$"
+    day = r"^\d{4}-\d{2}-\d{2}$"
     absent = [pl.when(pl.col(c).is_null()).then(pl.lit(c)) for c in (*KEY, "close")]
     return [
         Rule(
@@ -109,6 +110,7 @@ def _unreadable(known: pl.DataFrame) -> list[Rule]:
             pl.lit("letters, digits and . - _ ^ = / only, at most 24"),
         ),
         Rule("symbol is a number", pl.col("symbol").str.contains(number), pl.lit("read as one?")),
+        Rule("symbol is a date", pl.col("symbol").str.contains(day), pl.lit("read as one?")),
     ]
 
 

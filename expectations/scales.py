@@ -24,10 +24,11 @@ RECENT = {
 
 
 def own_scales(keys: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
-    """Return (session, symbol, own, usual): what each key's symbol did in the sessions before.
+    """Return (session, symbol, own, usual, worth): what each key's symbol did before.
 
-    `own` is the robust scale of its daily log returns, and `usual` the median of its volume; null
-    where too few sessions are known. Splits among them do not matter to a median.
+    `own` is the robust scale of its daily log returns, `usual` the median of its volume and
+    `worth` of volume times close; null where too few sessions are known. Splits among them do not
+    matter to a median.
 
     Args:
         keys: (session, symbol), each once; few of them, for each is looked up on its own.
@@ -48,11 +49,22 @@ def own_scales(keys: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
     )
     moves = pl.col("move").drop_nulls().tail(OWN_MOVES)
     volumes = pl.col("volume").drop_nulls().tail(USUAL_VOLUME)
+    money = (pl.col("volume") * pl.col("close").abs()).drop_nulls().tail(USUAL_VOLUME)
     scale = (moves - moves.median()).abs().median() * NORMAL
     return before.group_by(pl.col("at").alias("session"), "symbol").agg(
         own=pl.when(moves.len() >= FEWEST_OWN).then(scale),
         usual=pl.when(volumes.len() >= FEWEST_VOLUMES).then(volumes.median()),
+        worth=pl.when(money.len() >= FEWEST_VOLUMES).then(money.median()),
     )
+
+
+def is_quiet(loud: float) -> pl.Expr:
+    """Return whether a row with `usual` and `worth` trades less than `loud` times as usual.
+
+    In shares or in money: a split that nobody tells of doubles the one, and not the other.
+    """
+    money = pl.col("volume") * pl.col("close").abs()
+    return (pl.col("volume") < loud * pl.col("usual")) | (money < loud * pl.col("worth"))
 
 
 def usual_volumes(recent: pl.DataFrame) -> pl.DataFrame:

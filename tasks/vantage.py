@@ -13,6 +13,7 @@ from conf.schema import RiskModelConf
 from tasks.forecast import record_known
 from tasks.market.calendar import Calendar
 from tasks.market.currency import (
+    Terms,
     Worth,
     in_currency,
     pairs_between,
@@ -55,6 +56,7 @@ class Rates:
         series = lake.known("series", as_of=last, source=source, prints="all")
         series = series.filter(pl.col("name").is_in(pairs))
         self._series = series.sort("known_on", "delivery", "session", "name")
+        self._listings, self._terms = pl.DataFrame(), dict[str, Terms]()
 
     def worth(self, view: View) -> Worth:
         """Return what the prices of `view` are worth, by rates and listings known at its close."""
@@ -62,10 +64,13 @@ class Rates:
         known = self._series.head(rows).unique(
             ["session", "name"], keep="last", maintain_order=True
         )
+        listings = self._roster.known_at(view.as_of)
+        if listings is not self._listings:
+            self._listings, self._terms = listings, terms_of(listings, self._quoted_in)
         before = _back(self._days, view.sessions[0], self._stale, self._starts)
         return worth(
             view,
-            terms_of(self._roster.known_at(view.as_of), self._quoted_in),
+            self._terms,
             known,
             currency=self._currency,
             sessions=self._days.sessions(before, view.as_of),

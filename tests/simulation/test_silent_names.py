@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conf.schema import Book
+from conf.schema import Book, Costs
 from tasks.execution.ledger import Account, nav, open_account, place, settle
 from tasks.market.frames import ACTIONS, BARS, shaped
 from tasks.market.history import History, View
@@ -17,7 +17,7 @@ from tasks.portfolio.problem import make_problem
 from tasks.portfolio.snapshot import snapshot
 from tasks.risk.factors import RiskModel
 from tasks.simulation.policies import equal_weight
-from tasks.simulation.walk import Close, Look
+from tasks.simulation.walk import Close, Look, step
 
 SESSIONS = [date(2016, 6, day) for day in (6, 7, 8, 9, 10)]
 NAMES = ["s:A", "s:B", "s:C"]
@@ -34,6 +34,7 @@ MANDATE = Book.model_validate(
         "limits": {"box": {"max": 1.0}, "cash": 0.02},
     }
 )
+FREE = Costs(commission_bps=0, half_spread_bps=0)
 RISK = RiskModel(
     as_of=SESSIONS[0],
     instruments=tuple(NAMES),
@@ -160,3 +161,21 @@ def test_equal_weights_ask_for_no_limit():
     assert decision is not None
     assert decision.orders["type"].to_list() == ["market"] * 3
     assert decision.orders["limit_price"].null_count() == 3
+
+
+def test_a_walk_pays_a_delisted_holding_what_its_book_says():
+    for returned in (0.0, -0.3):
+        mandate = MANDATE.model_copy(
+            update={"delisting_return": returned, "delisting_sessions": 2, "costs": FREE}
+        )
+        first, *rest = views(SILENT, {})
+        account = bought(first)
+        for view in rest[:3]:
+            close = Close(view.as_of, day_frame(view), lambda of: Look(pl.DataFrame(), RISK))
+            done = step(account, close, lambda *_: None, mandate=mandate, trades_at="open")
+            account = done.account
+        assert done.settlement is not None
+        assert done.settlement.delisted == ("s:A",)
+        gone = done.settlement.fills.filter(pl.col("instrument") == "s:A")
+        assert gone["fill_price"].item() == pytest.approx(51.3 * (1 + returned))
+        assert "s:A" not in account.positions["instrument"]

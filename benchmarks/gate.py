@@ -3,7 +3,7 @@
 Run it with `python benchmarks/gate.py [seeds] [kind ...]`. Each kind of corruption is planted into
 clean simulated nights, one seed a night; it is caught where every planted row is set aside or the
 night is blocked, and, where no row could be named, where the night is warned of. Value errors are
-8 robust deviations or more, volume left as it was. Below: 250 clean nights of five markets.
+8 robust deviations or more where the volume is as usual. Below: 250 clean nights of five markets.
 """
 
 import sys

@@ -131,8 +131,17 @@ class Lab:
             eve_close=dict(eve.sort("symbol").iter_rows()),
             scale=dict(scales.select("symbol", "scale").sort("symbol").iter_rows()),
             median=float(own["move"].median() or 0.0),
+            calm=self._calm(session),
             liquid=self.liquid,
         )
+
+    def _calm(self, session: date) -> frozenset[str]:
+        back = [self.days.offset(session, -step) for step in range(1, 21)]
+        usual = pl.concat([self.deliveries[day].bars.filter(session=day) for day in back])
+        usual = usual.group_by("symbol").agg(usual=pl.col("volume").median())
+        own = self.deliveries[session].bars.filter(session=session)
+        calm = own.join(usual, on="symbol").filter(pl.col("volume") <= 1.5 * pl.col("usual"))
+        return frozenset(calm["symbol"])
 
     def _desk(self) -> Desk:
         nothing = frames.empty(frames.BARS), frames.empty(frames.LISTINGS)

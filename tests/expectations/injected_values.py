@@ -1,4 +1,8 @@
-"""Rows that look right and are wrong: by 8 robust deviations or more, volume left as it was."""
+"""Rows that look right and are wrong: by 8 robust deviations or more, volume left as it was.
+
+They are planted where the volume is as usual, since a far move with much volume is news. A split
+that nobody sent doubles the shares traded, as it does in truth.
+"""
 
 from collections.abc import Sequence
 from math import exp, log
@@ -8,6 +12,7 @@ import polars as pl
 from tasks.market.frames import RAW_ACTIONS
 from tests.expectations.injection import (
     FEW,
+    LEAST,
     PRICES,
     WIDE,
     Corruption,
@@ -23,19 +28,23 @@ from tests.expectations.injection import (
     times,
 )
 
-LEAST = 8.0  # robust deviations
+ANY = float("inf")  # an error large enough for every name
+WIDER = 1.2  # by how much forty jumps widen the deviation of a session of four hundred names
 
 
-def jump(count: int, *, up: bool | None, columns: Sequence[str] = PRICES) -> Inject:
+def jump(
+    count: int, *, up: bool | None, columns: Sequence[str] = PRICES, wider: float = 1.0
+) -> Inject:
     """Move rows to 8 to 12 robust deviations from the eve; None moves each up or down by chance."""
 
     def inject(night: Night, rng: Rng) -> Spoilt:
-        names = picked(night, rng, count)
+        names = picked(night, rng, count, deviations=ANY)
         closes = dict(night.rows.select("symbol", "close").iter_rows())
         factor = {}
         for name in names:
             sign = (rng.random() < 0.5) if up is None else up
-            move = rng.uniform(LEAST, 12) * night.scale[name] * (1 if sign else -1) + night.median
+            size = rng.uniform(LEAST, 12) * night.scale[name] * wider
+            move = night.median + (size if sign else -size)
             factor[name] = night.eve_close[name] * exp(move) / closes[name]
         by = pl.col("symbol").replace_strict(factor, default=1.0, return_dtype=pl.Float64)
         changes = {name: pl.col(name) * by for name in columns}
@@ -69,14 +78,15 @@ def cents(share: float) -> Inject:
 
 def swapped_symbols(night: Night, rng: Rng) -> Spoilt:
     """Swap tonight's rows of two names whose prices lie 8 deviations apart or more."""
-    names = picked(night, rng, 200)
+    names = picked(night, rng, 200, deviations=ANY)
     closes = dict(night.rows.select("symbol", "close").iter_rows())
     apart = [
         (one, other)
         for one in names
         for other in names
-        if abs(log(closes[other] / night.eve_close[one]) - night.median) > 8 * night.scale[one]
-        and abs(log(closes[one] / night.eve_close[other]) - night.median) > 8 * night.scale[other]
+        if abs(log(closes[other] / night.eve_close[one]) - night.median) > LEAST * night.scale[one]
+        and abs(log(closes[one] / night.eve_close[other]) - night.median)
+        > LEAST * night.scale[other]
     ]
     one, other = apart[int(rng.integers(len(apart)))]
     spoilt = edited(night, [one, other], symbol=pl.col("symbol").replace({one: other, other: one}))
@@ -87,7 +97,7 @@ def digits_swapped(night: Night, rng: Rng) -> Spoilt:
     """Swap the first two digits of a close, open, high and low alike, where that is far off."""
     closes = dict(night.rows.select("symbol", "close").iter_rows())
     wrong = {}
-    for name in picked(night, rng, 200):
+    for name in picked(night, rng, 200, deviations=ANY):
         text = f"{closes[name]:.4f}"
         value = float(text[1] + text[0] + text[2:]) if text[1].isdigit() else 0.0
         move = log(value / night.eve_close[name]) - night.median if value else 0.0
@@ -101,7 +111,7 @@ def eve_rewritten(night: Night, rng: Rng) -> Spoilt:
     """Send the eve's rows of a few names again, far from what was sent then."""
     eve = night.past[1].night
     sent = set(night.right.bars.filter(session=eve)["symbol"])
-    names = [name for name in picked(night, rng, 3 * FEW) if name in sent][:FEW]
+    names = [name for name in picked(night, rng, 3 * FEW, deviations=ANY) if name in sent][:FEW]
     size = {name: exp(rng.uniform(LEAST, 12) * night.scale[name]) for name in names}
     by = pl.col("symbol").replace_strict(size, default=1.0, return_dtype=pl.Float64)
     hit = is_of(eve, names)
@@ -221,7 +231,7 @@ VALUES = {
     "a jump down in one row": _value("jumps", jump(1, up=False)),
     "jumps up in a few rows": _value("jumps", jump(FEW, up=True)),
     "jumps down in a few rows": _value("jumps", jump(FEW, up=False)),
-    "jumps both ways in many rows": _value("jumps", jump(40, up=None)),
+    "jumps both ways in many rows": _value("jumps", jump(40, up=None, wider=WIDER)),
     "a jump of the close alone": _value("one field", jump(1, up=None, columns=("close",))),
     "the eve rewritten": _value("jumps", eve_rewritten),
     "one row times 100": _value("units", factor(100)),

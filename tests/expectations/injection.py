@@ -13,6 +13,7 @@ from tasks.market.sources.protocol import Delivery
 Rng = np.random.Generator
 KEYS = {"session": pl.Date, "symbol": pl.String}
 PRICES = ("open", "high", "low", "close")
+LEAST = 8.0  # robust deviations of a value error
 FEW = 5  # rows that are a few: too many for chance, too few to stop a night
 
 
@@ -26,6 +27,7 @@ class Night(NamedTuple):
     eve_close: dict[str, float]  # symbol -> close of the eve, in tonight's shares
     scale: dict[str, float]  # symbol -> one robust deviation of tonight's log return
     median: float  # tonight's median log return
+    calm: frozenset[str]  # names whose volume tonight is at most 1.5 times its usual: no news
     liquid: Sequence[str]  # the most traded half of the names, most traded first
     step: int = 0  # nights of the same fault before this one
 
@@ -89,19 +91,25 @@ def is_of(session: date, symbols: Sequence[str]) -> pl.Expr:
 
 
 def picked(
-    night: Night, rng: Rng, count: int, *, deviations: float = 0.0, of: Sequence[str] = ()
+    night: Night,
+    rng: Rng,
+    count: int,
+    *,
+    deviations: float | None = None,
+    of: Sequence[str] = (),
 ) -> list[str]:
     """Draw names that traded tonight and on the eve, among those `of`, if any are named.
 
     With `deviations` only those which an error of that size in logs puts 8 robust deviations or
-    more from where they were, whichever way they went tonight.
+    more from where they were, whichever way they went tonight, and whose volume tells no news.
     """
     closes = dict(night.rows.select("symbol", "close").iter_rows())
     known = set(closes) & set(night.eve_close) & set(night.scale)
     fit = [name for name in of or sorted(known) if name in known]
-    if deviations:
+    if deviations is not None:
+        fit = [name for name in fit if name in night.calm]
         went = {name: abs(log(closes[name] / night.eve_close[name]) - night.median) for name in fit}
-        fit = [name for name in fit if 8 * night.scale[name] + went[name] <= deviations]
+        fit = [name for name in fit if LEAST * night.scale[name] + went[name] <= deviations]
     chosen = rng.choice(len(fit), size=min(count, len(fit)), replace=False)
     return sorted(fit[place] for place in chosen)
 

@@ -277,10 +277,7 @@ def _last_values(series: pl.DataFrame) -> pl.DataFrame:
 
 
 def _own_rows(bars: pl.DataFrame) -> list[int]:
-    """Return how many rows of its own session each delivery brought, oldest first.
-
-    What comes on a holiday has no session of its own, and does not count.
-    """
+    """Return how many rows of its own session (a holiday has none) each delivery brought."""
     own = bars.filter(pl.col("session") == pl.col("delivery"))
     return own.group_by("delivery").len().sort("delivery")["len"].to_list()[-USUAL_NIGHTS:]
 

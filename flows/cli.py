@@ -149,6 +149,25 @@ def why(
 
 
 @app.command()
+def tour() -> None:
+    """Walk through ten simulated nights as they can really go, each with what was done and why."""
+    import os
+    import tempfile
+
+    if "AFTERCLOSE_DATA" in os.environ:
+        raise typer.Exit(_toured(ready()))
+    with tempfile.TemporaryDirectory(prefix="afterclose-tour-") as folder:
+        os.environ["AFTERCLOSE_DATA"] = folder  # never the data of real nights
+        raise typer.Exit(_toured(ready()))
+
+
+def _toured(data: Path) -> int:
+    from flows.tour import tour as ten_nights
+
+    return ten_nights(data)
+
+
+@app.command()
 def doctor() -> None:
     """Check that everything a night needs is here, and say what is not."""
     data = ready()

@@ -19,6 +19,7 @@ from tasks.market.currency import (
     pairs_between,
     terms_of,
     without_rate,
+    without_rounding,
     worth,
 )
 from tasks.market.history import View
@@ -151,6 +152,8 @@ class Vantage:
         place = {name: number for number, name in enumerate(view.instruments)}
         columns = [place[name] for name in names if name in place]
         returns_TN = recent_returns(view, self.mandate.risk.look_back)[:, columns]
+        if self._worth.unit_TN is not None:
+            returns_TN = without_rounding(returns_TN)
         chosen = [view.instruments[column] for column in columns]
         return risk_of(risk_frame(risk_model(returns_TN, chosen, view.as_of, self.mandate.risk)))
 

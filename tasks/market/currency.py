@@ -13,6 +13,7 @@ import polars as pl
 from tasks.market.history import Array, View
 
 VIA = ("EUR", "USD")  # what a rate is crossed through, where no one quotes the pair
+ROUNDING = 1e-12  # a return smaller than this is none
 
 
 class Terms(NamedTuple):
@@ -128,6 +129,15 @@ def in_currency(view: View, unit_TN: Array | None) -> View:
         close_TN=view.close_TN * unit_TN,
         dividend_TN=cash_TN,
     )
+
+
+def without_rounding(returns_TN: Array) -> Array:
+    """Return `returns_TN` with those that only the rounding of a conversion makes set to 0.
+
+    A euro is worth one euro: in a book kept in euros EURUSD is cash, and must not look like an
+    asset of hardly any risk.
+    """
+    return np.where(np.abs(returns_TN) < ROUNDING, 0.0, returns_TN)
 
 
 def without_rate(worth: Worth, instruments: Sequence[str], held: Collection[str]) -> dict[str, str]:

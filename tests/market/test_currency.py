@@ -14,6 +14,7 @@ from tasks.market.currency import (
     rate_path,
     terms_of,
     without_rate,
+    without_rounding,
     worth,
 )
 from tasks.market.history import View
@@ -124,6 +125,18 @@ def test_prices_and_dividends_are_worth_multiplier_times_rate():
     assert (turned.volume_TN == seen.volume_TN).all()
     returns = total_returns(turned)[1:, 1]
     assert returns == pytest.approx([0.1, 6180 / 5500 - 1, 6500 / 6000 - 1, 7000 / 6500 - 1])
+
+
+def test_a_euro_is_worth_one_euro_however_its_quotes_move():
+    seen = view()
+    price_T = np.random.default_rng(1).uniform(0.9, 1.6, 5)
+    quoted = seen._replace(close_TN=np.stack([seen.close_TN[:, 0], price_T], axis=1))
+    terms = {"s:HOME": Terms("EUR", 1.0), "s:AWAY": Terms("USD", 1.0)}
+    rates = series(EURUSD=price_T.tolist())
+    found = worth(quoted, terms, rates, currency="EUR", sessions=SESSIONS, stale_sessions=0)
+    returns = total_returns(in_currency(quoted, found.unit_TN))[1:]
+    assert without_rounding(returns)[:, 1].tolist() == [0.0] * 4
+    assert without_rounding(np.array([[0.01, -2e-9, np.nan]])).tolist()[0][:2] == [0.01, -2e-9]
 
 
 def test_what_has_no_rate_has_no_price_and_is_named_where_it_is_held():

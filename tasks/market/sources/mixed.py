@@ -134,7 +134,8 @@ class MixedData(DataSource):
 
     def _within(self, whole: Delivery, *, late: bool, history: bool) -> Delivery:
         """Return `whole` without rows that are not of this source, or were not seen that night."""
-        first = self._days.on_or_before(whole.night) if late else self._conf.starts
+        session = self._days.on_or_before(whole.night)
+        first = session if late else self._conf.starts
         last = whole.night if history else date.max
 
         def kept(frame: pl.DataFrame, day: str) -> pl.DataFrame:
@@ -143,7 +144,10 @@ class MixedData(DataSource):
         return whole._replace(
             bars=kept(whole.bars, "session"),
             actions=kept(whole.actions, "ex_session"),
-            series=kept(whole.series, "known_on"),
+            series=kept(whole.series, "known_on").with_columns(
+                # what a later night tells anew was not known before it
+                known_on="known_on" if history else pl.max_horizontal("known_on", pl.lit(session))
+            ),
             fundamentals=whole.fundamentals.filter(pl.col("known_on") <= last),
             members=whole.members.filter(pl.col("session") <= last),
         )

@@ -160,6 +160,22 @@ def test_each_part_says_its_class_and_its_currency():
     assert dict(delivery.listings.schema) == frames.RAW_LISTINGS
 
 
+def test_a_rate_that_is_told_anew_is_known_from_that_night():
+    nights = {MONDAY: [("EURUSD", MONDAY, 1.1)]}
+    nights[TUESDAY] = [("EURUSD", MONDAY, 1.4), ("EURUSD", TUESDAY, 1.2)]
+    parts = {
+        "stocks": (part(), Listed(own("SPY", MONDAY, TUESDAY))),
+        "pairs": (part(asset_class="fx", calendar="XPAR"), Listed(nights)),
+    }
+    source = mixed(parts)
+    source.nights(TUESDAY)
+    assert delivered(source, MONDAY).series.rows() == [(MONDAY, "EURUSD", 1.1, MONDAY)]
+    assert delivered(source, TUESDAY).series.rows() == [
+        (MONDAY, "EURUSD", 1.4, TUESDAY),
+        (TUESDAY, "EURUSD", 1.2, TUESDAY),
+    ]
+
+
 def test_history_outside_its_own_years_is_not_of_the_source():
     days = NEW_YORK.sessions(date(2016, 5, 25), date(2016, 6, 20))
     stocks = {days[-1]: [("SPY", day, 100.0) for day in days]}

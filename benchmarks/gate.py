@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 
@@ -85,7 +86,9 @@ def clean(seed: int, first: date, *, nights: int = CLEAN_NIGHTS, names: int = 40
         row = judged.verdicts.row(0, named=True)
         done.verdicts[row["verdict"]] += 1
         done.reasons.update(filter(None, row["reasons"].split("; ")))
-        done.aside.update(dict(judged.quarantine.group_by("rule").agg(n="rows").iter_rows()))
+        done.aside.update(
+            dict(judged.quarantine.group_by("rule").agg(n=pl.col("rows").sum()).iter_rows())
+        )
         done = done._replace(rows=done.rows + row["rows"], seconds=done.seconds + took)
     return done
 

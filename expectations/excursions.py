@@ -6,10 +6,11 @@ factor beyond the ceiling of the asset class asks for a reason.
 
 import polars as pl
 
-from expectations.moves import FEWEST, LOUD, NEAR
+from expectations.moves import FEWEST, LOUD
 from expectations.scales import NORMAL, is_quiet, own_scales
 
 _KEY = ["session", "symbol"]
+FAR = 8.0  # robust deviations of the symbol's moves, of the session's, or of its excursions
 _FIELDS = ("open", "high", "low")
 
 
@@ -39,11 +40,11 @@ def far_fields(
         return _told(placed.filter(wide), near=False)
     usual = pl.when(pl.len() >= FEWEST).then(far.median() * NORMAL).over("session")
     least = pl.max_horizontal("spread", usual).fill_null(0.0)
-    screened = placed.with_columns(least=least).filter(wide | (far > NEAR * pl.col("least")))
+    screened = placed.with_columns(least=least).filter(wide | (far > FAR * pl.col("least")))
     scaled = screened.join(own_scales(screened.select(_KEY), recent), on=_KEY, how="left")
     scale = pl.max_horizontal("own", "least")
     quiet = is_quiet(LOUD) & pl.col("own").is_not_null()
-    off = wide | (quiet & (far > NEAR * scale)).fill_null(False)
+    off = wide | (quiet & (far > FAR * scale)).fill_null(False)
     return _told(scaled.filter(off), near=True)
 
 

@@ -8,8 +8,9 @@ from expectations.scales import own_scales, usual_volumes
 _KEY = ["session", "symbol"]
 _NAMED = {"session": pl.Date, "symbol": pl.String, "rule": pl.String, "detail": pl.String}
 _PRICES = ("open", "high", "low", "close")
+_LAST = ["session", "symbol", *_PRICES]
 _MOVES = 0.005  # daily scale from which on a price that does not move at all is odd
-_TICKS = 1.5  # a day's range of so many ticks is no standstill
+_TICKS = 4  # a day's range of so many ticks is no standstill
 
 
 def other_currency(rows: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
@@ -70,22 +71,23 @@ def idle(rows: pl.DataFrame, recent: pl.DataFrame, classes: pl.DataFrame) -> pl.
     """Return rows that repeat their eve to the digit, or bring no volume for a name that trades.
 
     Args:
-        rows: Clean rows of tonight's own session.
+        rows: Clean rows of an observed night, its eve's as well: what was set aside last night for
+            standing still is sent again tonight.
         recent: `RECENT`.
         classes: (symbol, asset_class, currency).
     """
-    if rows.is_empty():
-        return pl.DataFrame(schema=_NAMED)
-    recent = recent.filter(pl.col("session") < rows["session"].min())
-    usual = usual_volumes(recent)
-    if usual.is_empty():
+    newest = pl.lit(rows["session"].max(), dtype=pl.Date)
+    usual = usual_volumes(recent.filter(pl.col("session") < newest))
+    if usual.is_empty() or rows.is_empty():
         return pl.DataFrame(schema=_NAMED)
     liquid = (pl.col("worth") >= pl.col("worth").median()).fill_null(False)
     usual = usual.with_columns(liquid=liquid)
     told = rows.join(usual, on="symbol").join(
         ruled(classes).select("symbol", "traded", "tick"), on="symbol"
     )
-    return pl.concat([_without_volume(told), _stuck(told, recent)])
+    known = pl.concat([recent.select(_LAST), rows.select(_LAST)])
+    sessions = told.partition_by("session", maintain_order=True)
+    return pl.concat([_without_volume(told), *(_stuck(part, known, recent) for part in sessions)])
 
 
 def _without_volume(told: pl.DataFrame) -> pl.DataFrame:
@@ -100,16 +102,21 @@ def _without_volume(told: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _stuck(told: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
-    """Return rows with all four prices of the eve: moving names, traded, and not once at rest."""
-    last = recent.filter(pl.col("session") == pl.col("session").max())
-    eve = last.select("symbol", *(pl.col(name).alias(f"{name}_eve") for name in _PRICES))
+def _stuck(told: pl.DataFrame, known: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with all four prices of the eve: moving names, traded, and not once at rest.
+
+    `told` are rows of one session; the eve is what was known of it, or what tonight says of it.
+    """
+    before = known.filter(pl.col("session") < told["session"].max())
+    newest = before.filter(pl.col("session") == pl.col("session").max().over("symbol"))
+    eve = newest.select("symbol", *(pl.col(name).alias(f"{name}_eve") for name in _PRICES))
     same = pl.all_horizontal(pl.col(name) == pl.col(f"{name}_eve") for name in _PRICES)
     carried = pl.all_horizontal(pl.col(name) == pl.col("close_eve") for name in _PRICES)
     ranged = pl.col("high") - pl.col("low") >= pl.max_horizontal(_TICKS * pl.col("tick"), 1e-9)
     found = told.join(eve, on="symbol").filter(
         (pl.col("volume") > 0) & ((same & ranged) | (carried & pl.col("liquid")))
     )
+    found = found.unique(_KEY)
     moving = own_scales(found.select(_KEY), recent).filter(pl.col("own") >= _MOVES)
     return found.join(moving.select(_KEY), on=_KEY, how="semi").select(
         *_KEY,

@@ -74,8 +74,7 @@ def sort_out(
     moved = judge_moves(rows, actions, eve, classes, reach)
     rows = moved.clean
     if reach.observed:
-        own = rows.filter(pl.col("session") == reach.sessions[-1])
-        rows, still = without(rows, [idle(own, eve.recent, classes)])
+        rows, still = without(rows, [idle(rows, eve.recent, classes)])
         dubious = pl.concat([dubious, still])
     aside = pl.concat([unread, differing, wrong, dubious, moved.aside])
     return Sorted(

@@ -10,6 +10,7 @@ NORMAL = 1.4826  # median absolute deviation -> standard deviation of a normal
 OWN_MOVES = 60  # sessions that a symbol's own scale is taken over
 FEWEST_OWN = 20  # of them, for it to mean something
 USUAL_VOLUME = 20  # sessions that a symbol's usual volume is taken over
+LAST_DAYS = 3  # sessions that say whether a symbol is in the news already
 FEWEST_VOLUMES = 10
 # The newest clean row of each of the last sessions.
 RECENT = {
@@ -27,8 +28,8 @@ def own_scales(keys: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
     """Return (session, symbol, own, usual, worth): what each key's symbol did before.
 
     `own` is the robust scale of its daily log returns, `usual` the median of its volume and
-    `worth` of volume times close; null where too few sessions are known. Splits among them do not
-    matter to a median.
+    `worth` of volume times close, over the last weeks or the last days, the larger. Null where too
+    few sessions are known. Splits among them do not matter to a median.
 
     Args:
         keys: (session, symbol), each once; few of them, for each is looked up on its own.
@@ -53,9 +54,13 @@ def own_scales(keys: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
     scale = (moves - moves.median()).abs().median() * NORMAL
     return before.group_by(pl.col("at").alias("session"), "symbol").agg(
         own=pl.when(moves.len() >= FEWEST_OWN).then(scale),
-        usual=pl.when(volumes.len() >= FEWEST_VOLUMES).then(volumes.median()),
-        worth=pl.when(money.len() >= FEWEST_VOLUMES).then(money.median()),
+        usual=pl.when(volumes.len() >= FEWEST_VOLUMES).then(_lately(volumes)),
+        worth=pl.when(money.len() >= FEWEST_VOLUMES).then(_lately(money)),
     )
+
+
+def _lately(amounts: pl.Expr) -> pl.Expr:
+    return pl.max_horizontal(amounts.median(), amounts.tail(LAST_DAYS).median())
 
 
 def is_quiet(loud: float) -> pl.Expr:

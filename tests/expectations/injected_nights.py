@@ -77,7 +77,8 @@ def stuck(share: float) -> Inject:
 
     def inject(night: Night, rng: Rng) -> Spoilt:
         count = max(FEW, round(share * len(night.liquid)))
-        names = picked(night, rng, count, of=night.liquid)
+        drawn = rng.choice(len(night.liquid), size=count, replace=False)  # the same each night
+        names = [night.liquid[place] for place in drawn]
         start = night.past[night.step]
         frozen = start.bars.filter(is_of(start.night, names)).select("symbol", *PRICES)
         rows = night.right.bars.with_row_index()
@@ -88,8 +89,10 @@ def stuck(share: float) -> Inject:
             for name in PRICES
         )
         spoilt = _with(night, bars.select(night.right.bars.columns))
-        wide = share > 0
-        return spoilt, WIDE if wide else Planted(rows=keys(night.own, frozen["symbol"].to_list()))
+        if share > 0:
+            return spoilt, WIDE
+        both = night.rows.join(frozen, on="symbol", how="semi")["symbol"].to_list()
+        return spoilt, Planted(rows=keys(night.own, both))
 
     return inject
 

@@ -1,9 +1,9 @@
 """How long market data takes: nights of 6,000 names, and twenty years of 10,000.
 
 Run it with `python benchmarks/data.py`. A simulated past is loaded year by year and read as of its
-last session; then nights of a simulated market are made, read and judged. Each line is measured in
-a process of its own: wall and CPU seconds, and the largest memory it took. The last column says
-how the CPU time grew with ten times the names.
+last session, as traded and adjusted; then nights of a simulated market are made, read and judged.
+Each line is measured in a process of its own: wall and CPU seconds, and the largest memory it took.
+The last column says how the CPU time grew with ten times the names.
 """
 
 import os
@@ -116,6 +116,21 @@ def read_as_of(folder: Path, names: int) -> None:
     assert found["instrument"].n_unique() == names
 
 
+def adjust(folder: Path, names: int) -> None:
+    """Read the closes as of the last session, and restate them with the actions known then."""
+    from tasks.market.lake import Lake
+    from tasks.market.restate import adjusted_prices
+
+    lake, as_of = Lake(str(folder)), date(2020, 12, 31)
+    columns = ["session", "instrument", "close"]
+    bars = lake.known("bars", as_of=as_of, source="bench", columns=columns)
+    columns = ["ex_session", "instrument", "kind", "value"]
+    actions = lake.known("actions", as_of=as_of, source="bench", columns=columns)
+    found = adjusted_prices(bars, actions)
+    assert found.height == bars.height
+    assert found["close"].null_count() == 0
+
+
 def night(folder: Path, names: int) -> None:
     """Simulate a market, judge its live nights, and say how long one of them took."""
     from conf.schema import SimulatedSource
@@ -159,6 +174,7 @@ def night(folder: Path, names: int) -> None:
 STAGES: dict[str, Callable[[Path, int], object]] = {
     "load": load,
     "read as of": read_as_of,
+    "read as of and adjust": adjust,
     "night": night,
 }
 

@@ -31,6 +31,10 @@ DOORS = {  # framework -> the only places that may import it
     "plotly": ["tasks/reports/"],
     "psutil": ["flows/"],
     "filelock": ["tasks/locks.py"],
+    "httpx": ["tasks/market/sources/"],
+    "httpcore": ["tasks/market/sources/"],
+    "tenacity": ["tasks/market/sources/web.py"],
+    "yfinance": ["tasks/market/sources/browser.py"],
     "typer": ["flows/cli.py", "flows/data.py"],
     "yaml": ["tasks/settings.py"],
     "importlib.import_module": [],  # no import by string

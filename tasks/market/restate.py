@@ -34,29 +34,31 @@ def adjusted_prices(
     Nothing here knows a date: give only what was known at `as_of`.
 
     Args:
-        bars: (session, instrument, open, high, low, close, volume), one row a key.
+        bars: (session, instrument, close) and as many of open, high, low and volume as are wanted,
+            one row a key.
         actions: (ex_session, instrument, kind, value), one row a key and kind.
         adjustment: How rolls restate.
 
     Returns:
-        (session, instrument, open, high, low, close, volume, price_factor, split_factor), in the
-        order of `bars`.
+        The same columns restated, with price_factor and split_factor, in the order of `bars`.
     """
     _refuse_odd(actions)
     steps = _per_session(actions, adjustment)
     next_N, due_N = _next_steps(bars, steps)
     steps = _restatements(_with_reference(steps, bars, next_N, due_N))
-    found = bars.select("session", "instrument", *PRICES, "volume").with_columns(
+    prices = [name for name in PRICES if name in bars.columns]
+    volume = [name for name in ("volume",) if name in bars.columns]
+    found = bars.select("session", "instrument", *prices, *volume).with_columns(
         price_factor=_of_bars(steps["price_factor"], next_N, due_N, none=1.0),
         split_factor=_of_bars(steps["split_factor"], next_N, due_N, none=1.0),
     )
     factor = pl.col("price_factor") * pl.col("split_factor")
-    adjusted = [pl.col(name) * factor for name in PRICES]
+    adjusted = [pl.col(name) * factor for name in prices]
     if adjustment == "difference":
         shift = _of_bars(steps["shift"], next_N, due_N, none=0.0)
         adjusted = [price - shift for price in adjusted]
     return found.with_columns(pl.col("price_factor").fill_nan(None)).with_columns(
-        *adjusted, volume=pl.col("volume") / pl.col("split_factor")
+        *adjusted, *(pl.col(name) / pl.col("split_factor") for name in volume)
     )
 
 

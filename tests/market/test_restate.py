@@ -45,6 +45,14 @@ def test_a_split_restates_prices_and_volumes_before_it():
     assert found["split_factor"].to_list() == [0.5, 0.5, 1.0]
 
 
+def test_only_the_prices_that_are_given_are_restated():
+    acts = actions((2, "a", "split", 2.0), (1, "a", "dividend", 1.0))
+    whole = bars(a=[100.0, 110.0, 56.0])
+    short = whole.select("session", "instrument", "close")
+    left = [*short.columns, "price_factor", "split_factor"]
+    assert_frame_equal(adjusted_prices(short, acts), adjusted_prices(whole, acts).select(left))
+
+
 def test_a_dividend_takes_its_share_of_the_last_close_before_it():
     found = adjusted_prices(bars(a=[90.0, 100.0, 99.0]), actions((2, "a", "dividend", 1.0)))
     assert found["price_factor"].to_list() == [0.99, 0.99, 1.0]

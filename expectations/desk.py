@@ -8,22 +8,21 @@ from typing import NamedTuple
 import polars as pl
 
 from conf.schema import SourceBase
-from expectations.eve import CLEARED, LAST_VALUES, SECOND
-from expectations.gate import Eve, Judgement, judge
-from expectations.scales import OWN_MOVES, RECENT
+from expectations.eve import CLEARED, SECOND, Eve
+from expectations.gate import Judgement, judge
+from expectations.memory import REACH as REACH
+from expectations.memory import Memory
 from expectations.schema import schema_faults
 from tasks.market import frames
 from tasks.market.adjust import infer_actions, restated_rows
 from tasks.market.calendar import Calendar
 from tasks.market.futures import chained
-from tasks.market.identity import EVE, identify
+from tasks.market.holders import held_at
+from tasks.market.identity import Identified, identify
 from tasks.market.sources.protocol import Delivery
 
 _Chained = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
 Stamp = Callable[[pl.DataFrame, str | None], pl.DataFrame]
-LAST = 20  # values of a series that say what level it is at
-USUAL_NIGHTS = 20  # how many nights say what a usual delivery holds
-REACH = OWN_MOVES + 1  # sessions before a night whose rows it is held against
 
 
 class Judged(NamedTuple):
@@ -72,28 +71,23 @@ class Desk:
         self.sealed = sealed
         self.cleared = frames.empty(frames.CLEARED) if cleared is None else cleared
         self.second = frames.empty(SECOND | {"known_on": pl.Date}) if second is None else second
-        self.listed = listings.sort("known_on", "delivery", "instrument")
-        bars = bars.sort("session", "delivery", maintain_order=True)
-        self.eve = _newest_rows(bars)
-        self.recent = _recent(bars)
         known = frames.empty(frames.SERIES) if series is None else series
-        self.values = _last_values(known.sort("session", "delivery").select(list(LAST_VALUES)))
-        self.own_rows = _own_rows(bars)  # of the last nights, newest last
+        self.memory = Memory(bars, listings, known)
 
     def judge(self, delivery: Delivery) -> Judged:
         """Judge one delivery, and remember its clean rows for the next."""
         if faults := schema_faults(delivery):
             return self.refuse(delivery.night, "; ".join(faults), fault="wrong schema")
         session = self.days.on_or_before(delivery.night)
-        self._forget_before(self.days.offset(session, -REACH))
+        self.memory.forget_before(self.days.offset(session, -REACH))
         verdict, actions = self._verdict(delivery, session)
         known_on = self.known_from(delivery.night)
         clean, actions, listings = self._with_continuous(verdict, actions)
         found = identify(
             clean,
             listings,
-            self.listed,
-            self.eve,
+            self.memory.listed,
+            self.memory.closes,
             source=self.source,
             currency=self.settings.currency,
             asset_class=self.settings.asset_class,
@@ -102,30 +96,25 @@ class Desk:
         stamp = self._stamp(delivery, known_on)
         judged = Judged(
             bars=self._bars(found.bars, stamp),
-            actions=self._actions(actions, found.names, stamp),
+            actions=self._actions(actions, found, stamp),
             listings=frames.shaped(stamp(found.listings, "from_session"), frames.LISTINGS),
             series=frames.shaped(stamp(verdict.told.series, None), frames.SERIES),
-            fundamentals=self._fundamentals(verdict.told.fundamentals, found.names, stamp),
+            fundamentals=self._fundamentals(verdict.told.fundamentals, found, stamp),
             members=frames.shaped(stamp(verdict.told.members, "session"), frames.MEMBERS),
             quarantine=frames.shaped(stamp(verdict.quarantine, None), frames.QUARANTINE),
             verdicts=self._verdict_row(delivery, verdict, known_on),
         )
-        self.listed = pl.concat([self.listed, judged.listings])
-        self.values = _last_values(
-            pl.concat([self.values, judged.series.select(list(LAST_VALUES))])
-        )
-        if not found.bars.is_empty():
-            self.eve = _newest_rows(pl.concat([self.eve, found.bars.select(list(EVE))]))
-            self.recent = _with_newer(self.recent, found.bars.select(list(RECENT)))
-            self.own_rows = [*self.own_rows, *_own_rows(judged.bars)][-USUAL_NIGHTS:]
+        self.memory.add(judged.bars, judged.listings, judged.series)
         return judged
 
     def _with_continuous(self, verdict: Judgement, actions: pl.DataFrame) -> _Chained:
         """Return clean rows, actions and listings with those of the continuous futures."""
         if not self.settings.continuous:
             return verdict.clean, actions, verdict.told.listings
-        told = pl.concat([frames.shaped(self.listed, frames.RAW_LISTINGS), verdict.told.listings])
-        linked = chained(verdict.clean, told, self.eve, self.settings.continuous, self.days)
+        known = frames.shaped(self.memory.listed, frames.RAW_LISTINGS)
+        told = pl.concat([known, verdict.told.listings])
+        closes = self.memory.closes
+        linked = chained(verdict.clean, told, closes, self.settings.continuous, self.days)
         return (
             pl.concat([verdict.clean, linked.bars]),
             pl.concat([frames.shaped(actions, frames.RAW_ACTIONS), linked.actions]),
@@ -161,33 +150,25 @@ class Desk:
     def _verdict(self, delivery: Delivery, session: date) -> tuple[Judgement, pl.DataFrame]:
         """Return what the gate says, and the actions that count."""
         inferred = self.settings.actions == "inferred"
-        eve = self.eve.select("symbol", "session", "close")
+        eve = self.memory.closes.select("symbol", "session", "close")
         actions = delivery.actions
         if inferred:
             actions = infer_actions(delivery.bars, eve, session=session)
-        usual = sorted(self.own_rows)[len(self.own_rows) // 2] if self.own_rows else None
-        mine = pl.col("delivery") == delivery.night
-        known = Eve(
-            closes=self.eve,
-            own_rows=usual,
-            recent=self.recent,
-            listed=self.listed,
-            cleared=self.cleared.filter(mine).select(list(CLEARED)),
-            second=self.second.filter(pl.col("known_on") <= session).sort(
-                "session", "symbol", "known_on"
-            ),
-            values=self.values,
-        )
+        known = self._known(delivery, session)
         verdict = judge(delivery, actions, known, self.settings, self.days)
         if inferred and verdict.verdict != "block":
             again = restated_rows(delivery.bars, eve, verdict.actions, session=session)
             verdict = _without_restated(verdict, again)
         return verdict, verdict.actions
 
-    def _forget_before(self, first: date) -> None:
-        """Forget rows before `first`, so that a desk made anew from the lake knows the same."""
-        self.eve = self.eve.filter(pl.col("session") >= first)
-        self.recent = self.recent.filter(pl.col("session") >= first)
+    def _known(self, delivery: Delivery, session: date) -> Eve:
+        """Return what is known before a delivery that is about `session`."""
+        mine = pl.col("delivery") == delivery.night
+        second = self.second.filter(pl.col("known_on") <= session)
+        return self.memory.eve(
+            cleared=self.cleared.filter(mine).select(list(CLEARED)),
+            second=second.sort("session", "symbol", "known_on"),
+        )
 
     def known_from(self, night: date) -> date:
         """Return the session from which on the delivery of `night` counts as known."""
@@ -218,19 +199,24 @@ class Desk:
         )
         return frames.shaped(bars, frames.BARS).sort("session", "instrument")
 
-    def _actions(self, actions: pl.DataFrame, names: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
+    def _actions(self, actions: pl.DataFrame, found: Identified, stamp: Stamp) -> pl.DataFrame:
+        """Return the actions with who held their symbol on the ex session."""
         origin = "inferred" if self.settings.actions == "inferred" else "given"
-        rows = actions.join(names, on="symbol", how="inner")
-        rows = stamp(rows, "ex_session").with_columns(origin=pl.lit(origin))
+        rows = held_at(actions, found.holders, day="ex_session")
+        rows = stamp(rows.filter(pl.col("instrument").is_not_null()), "ex_session")
+        rows = rows.with_columns(origin=pl.lit(origin))
         return frames.shaped(rows, frames.ACTIONS).sort("ex_session", "instrument", "kind")
 
-    def _fundamentals(self, told: pl.DataFrame, names: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
-        """Return filings of listed symbols; one that nobody lists has no instrument to speak of."""
-        own = self.settings.content == "fundamentals"  # then nothing else names an instrument
-        rows = stamp(told.join(names, on="symbol", how="left" if own else "inner"), None)
-        if own:
+    def _fundamentals(self, told: pl.DataFrame, found: Identified, stamp: Stamp) -> pl.DataFrame:
+        """Return filings with who held their symbol when they became known.
+
+        One of a symbol that nobody held has no instrument to speak of.
+        """
+        rows = held_at(stamp(told, None), found.holders, day="known_on")
+        if self.settings.content == "fundamentals":  # then nothing else names an instrument
             named = pl.concat_str(pl.lit(self.source), "symbol", separator=":")
             rows = rows.with_columns(instrument=pl.coalesce("instrument", named))
+        rows = rows.filter(pl.col("instrument").is_not_null())
         return frames.shaped(rows, frames.FUNDAMENTALS).sort("period_end", "instrument", "item")
 
     def _clean(self, verdict: Judgement) -> pl.DataFrame:
@@ -251,35 +237,6 @@ class Desk:
             "findings": json.dumps(verdict.findings, sort_keys=True, default=str),
         }
         return pl.DataFrame([row], schema=frames.VERDICTS)
-
-
-def _newest_rows(bars: pl.DataFrame) -> pl.DataFrame:
-    newest = bars.select(list(EVE)).sort("session", maintain_order=True)
-    return newest.unique("symbol", keep="last", maintain_order=True).sort("symbol")
-
-
-def _recent(bars: pl.DataFrame) -> pl.DataFrame:
-    """Return the newest row of each key; `bars` are in the order of their deliveries."""
-    return bars.select(list(RECENT)).unique(["session", "symbol"], keep="last", maintain_order=True)
-
-
-def _with_newer(recent: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
-    """Return `recent` with the rows of `bars`, which replace those of the same key."""
-    old = pl.col("session") < bars["session"].min()
-    touched = pl.concat([recent.filter(~old), bars])
-    return pl.concat([recent.filter(old), _recent(touched)])
-
-
-def _last_values(series: pl.DataFrame) -> pl.DataFrame:
-    """Return the last values of each series; `series` is in the order of its deliveries."""
-    newest = series.unique(["name", "session"], keep="last", maintain_order=True)
-    return newest.sort("name", "session").group_by("name", maintain_order=True).tail(LAST)
-
-
-def _own_rows(bars: pl.DataFrame) -> list[int]:
-    """Return how many rows of its own session (a holiday has none) each delivery brought."""
-    own = bars.filter(pl.col("session") == pl.col("delivery"))
-    return own.group_by("delivery").len().sort("delivery")["len"].to_list()[-USUAL_NIGHTS:]
 
 
 def _without_restated(verdict: Judgement, restated: pl.DataFrame) -> Judgement:

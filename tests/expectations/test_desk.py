@@ -103,6 +103,60 @@ def test_a_fund_stays_one_whatever_later_names_say():
     again = pl.DataFrame({"symbol": ["S1"], "name": ["region"], "asset_class": ["equity"]})
     late = delivery(MONDAY, MONDAY, 200, price=10.02)
     judged = here.judge(late._replace(listings=frames.shaped(again, frames.RAW_LISTINGS)))
-    newest = here.listed.filter(pl.col("symbol") == "S1").tail(1)
+    newest = here.memory.listed.filter(pl.col("symbol") == "S1").tail(1)
     assert newest["asset_class"].to_list() == ["fund"]
     assert judged.listings.filter(pl.col("symbol") == "S1").is_empty()
+
+
+# --- a symbol that two companies held, all of it in one delivery -----------------------------------
+
+JUNE, CHANGED = date(2015, 6, 1), date(2015, 6, 22)
+
+
+def two_companies() -> Delivery:
+    """Return two months of AAA, which one company gave up on 12 June and another took up later."""
+    sessions = DAYS.sessions(JUNE, date(2015, 7, 31))
+    days = [day for day in sessions if not date(2015, 6, 12) < day < CHANGED]
+    rows = pl.concat([delivery(day, day, 200).bars for day in sessions])
+    rows = rows.with_columns(symbol=pl.col("symbol").replace("S1", "AAA"))
+    rows = rows.filter((pl.col("symbol") != "AAA") | pl.col("session").is_in(days))
+    paid = [
+        (date(2015, 6, 10), "AAA", "dividend", 0.1),
+        (date(2015, 7, 15), "AAA", "dividend", 0.2),
+        (date(2015, 6, 17), "AAA", "dividend", 0.3),
+    ]
+    listed = pl.DataFrame(
+        {
+            "symbol": ["AAA", "AAA"],
+            "vendor_id": ["old", "new"],
+            "from_session": [JUNE, CHANGED],
+            "to_session": [date(2015, 6, 12), None],
+        }
+    )
+    filed = [(date(2015, 3, 31), "AAA", "sales", 1.0, "10-Q", day) for day, *_ in paid[:2]]
+    return Delivery(
+        night=date(2015, 7, 31),
+        vintage="assumed",
+        bars=frames.shaped(rows, frames.RAW_BARS),
+        actions=pl.DataFrame(paid, schema=frames.RAW_ACTIONS, orient="row"),
+        listings=frames.shaped(listed, frames.RAW_LISTINGS),
+        series=frames.empty(frames.RAW_SERIES),
+        fundamentals=pl.DataFrame(filed, schema=frames.RAW_FUNDAMENTALS, orient="row"),
+    )
+
+
+def test_an_action_is_of_the_company_that_held_the_symbol_on_its_ex_session():
+    judged = desk().judge(two_companies())
+    assert verdict(judged) == "pass"
+    old, new = "test:AAA:2015-06-01", "test:AAA:2015-06-22"
+    assert judged.actions.select("instrument", "value").rows() == [(old, 0.1), (new, 0.2)]
+    assert judged.fundamentals["instrument"].to_list() == [old, new]
+
+
+def test_an_action_stays_where_it_was_whatever_becomes_of_the_symbol_later():
+    told = two_companies()
+    early = pl.col("session") < CHANGED
+    first = told._replace(bars=told.bars.filter(early | (pl.col("symbol") != "AAA")))
+    first = first._replace(listings=told.listings.head(1), actions=told.actions.head(1))
+    alone, both = desk().judge(first), desk().judge(told)
+    assert alone.actions.equals(both.actions.head(1))

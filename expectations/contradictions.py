@@ -7,9 +7,9 @@ delivery itself does not show: no list of symbols, no second source.
 
 What each rule reads, since all rows of one delivery are known together:
 
-- `dividend not carried`, `dividend at another size`, `split not carried` and `adjustment without
-  action` read a row and the one before it (in bars longer than a session, the one after it too):
-  later rows change nothing of what they say.
+- `dividend not carried`, `dividend at another size`, `split not carried`, `split at another size`
+  and `adjustment without action` read a row and the one before it (in bars longer than a session,
+  the one after it too): later rows change nothing of what they say.
 - `dividend above the price` reads the close before the ex session.
 - `unit slip`, `split misapplied`, `split not followed`, `dividend too large`, `dividend too small`
   and `dividend given twice` read the whole delivery: which level of prices is the odd one, how
@@ -24,7 +24,13 @@ from expectations.dividends import wrong_dividends
 from expectations.levels import split_slips, unit_slips
 from expectations.price_history import Finding, History, history
 
-CONTRADICTIONS = {"session": pl.Date, "symbol": pl.String, "rule": pl.String, "detail": pl.String}
+CONTRADICTIONS = {
+    "session": pl.Date,
+    "symbol": pl.String,
+    "kind": pl.String,
+    "rule": pl.String,
+    "detail": pl.String,
+}
 
 
 def contradictions(
@@ -46,8 +52,8 @@ def contradictions(
             older prices and dividends for later splits.
 
     Returns:
-        (session, symbol, rule, detail), each once, sorted. The session is the row's, or the ex
-        session of the action.
+        `CONTRADICTIONS`, each once, sorted. The kind is that of the action, and null where a row is
+        named; the session is the row's, or the ex session of the action.
     """
     told = history(bars, actions, splits=splits)
     found = [
@@ -64,21 +70,18 @@ def _named(found: list[Finding], told: History, kind: pl.DataType) -> pl.DataFra
     if not found:
         return pl.DataFrame(schema=schema)
     lines = pl.DataFrame(
-        [(at, action, rule, detail) for at, action, rule, detail in found],
+        found,
         schema={"at": pl.UInt32, "action": pl.Int64, "rule": pl.String, "detail": pl.String},
         orient="row",
     )
     keys = told.keys.with_row_index("at")
-    ex_sessions = told.actions.select("ex_session").with_row_index("action")
+    acted = told.actions.select("ex_session", "kind").with_row_index("action")
+    acted = acted.with_columns(pl.col("action").cast(pl.Int64))
     return (
         lines.join(keys, on="at", how="left")
-        .join(ex_sessions.with_columns(pl.col("action").cast(pl.Int64)), on="action", how="left")
-        .select(
-            pl.coalesce("ex_session", "session").cast(kind).alias("session"),
-            "symbol",
-            "rule",
-            "detail",
-        )
+        .join(acted, on="action", how="left")
+        .with_columns(pl.coalesce("ex_session", "session").cast(kind).alias("session"))
+        .select(list(schema))
         .unique()
-        .sort("session", "symbol", "rule", "detail")
+        .sort("session", "symbol", "rule", "detail", "kind")
     )

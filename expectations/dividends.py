@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from expectations.levels import BIG
 from expectations.price_history import (
     FLOOR,
     Action,
@@ -217,9 +218,11 @@ def _of_nothing(told: History, carried: Carried, explained_T: Mask) -> list[Find
     found = []
     for at in map(int, np.flatnonzero(odd_T)):
         share, split = float(carried.share_T[at]), splits.get(at)
-        if split is not None and share < 1.0 and _is_split(1.0 - share, split.value):
+        same = split is not None and share < 1.0 and _is_split(1.0 - share, split.value)
+        if split is not None and (same or share >= 1.0 or abs(np.log(1.0 - share)) >= BIG):
             detail = f"{split.value:g} for 1, which close and adjusted close carry differently"
-            found.append(Finding(at, split.number, "split not carried", detail))
+            rule = "split not carried" if same else "split at another size"
+            found.append(Finding(at, split.number, rule, detail))
         else:
             detail = f"adj_close / close changes by {100 * share:.4g} % without an action"
             found.append(Finding(at, None, "adjustment without action", detail))

@@ -11,11 +11,11 @@ import polars as pl
 
 from conf.schema import SourceBase
 from expectations.classes import signed_symbols
-from expectations.contradictions import contradictions
+from expectations.contradictions import CONTRADICTIONS, contradictions
 from expectations.eve import Eve
 from expectations.movements import judge_moves
 from expectations.oddities import disagreeing, idle, one_under_two_names, other_currency
-from expectations.sorting import KEY, Reach, Rule, counted, split, without
+from expectations.sorting import KEY, NAMED, Reach, Rule, counted, split, without
 from expectations.told import SYMBOL
 from tasks.market import frames
 
@@ -33,7 +33,7 @@ class Sorted(NamedTuple):
     conflicts: int  # keys that came with differing values
     confirmed: list[str]  # symbols whose new level was taken on because a second session bore it
     quiet: list[str]  # likewise, of a move that was only large for its volume
-    refused: pl.DataFrame  # (session, symbol, kind) of actions that the price does not follow
+    refused: pl.DataFrame  # (session, symbol, kind) of actions that prices speak against
     cleared: pl.DataFrame  # (session, symbol): rows let through because a person said so
 
 
@@ -62,21 +62,21 @@ def sort_out(
     rows, unread = split(rows, [*_unreadable(eve.closes), *_out_of_reach(reach)])
     rows, copies = _without_copies(rows)
     rows, differing = split(rows, [_differing(), _not_finite()])
+    accounts = _contradicted(rows, actions, eve, source)
     cleared = rows.join(eve.cleared, on=list(KEY), how="semi")
     rows = rows.join(eve.cleared, on=list(KEY), how="anti")
     rows, wrong = split(rows, _wrong_values(signed_symbols(classes)))
     odd = [other_currency(rows, classes), one_under_two_names(rows, eve.closes)]
     if source.cross_check:
         odd.append(disagreeing(rows, eve.second, tolerance=source.cross_check.tolerance))
-    if source.actions == "given" and rows["adj_close"].null_count() < rows.height:
-        odd.append(contradictions(rows, actions, splits="as_traded"))
+    odd.append(accounts.rows.join(rows, on=list(KEY), how="semi"))
     rows, dubious = without(rows, odd)
-    moved = judge_moves(rows, actions, eve, classes, reach)
+    moved = judge_moves(rows, accounts.actions, eve, classes, reach)
     rows = moved.clean
     if reach.observed:
         rows, still = without(rows, [idle(rows, eve.recent, classes)])
         dubious = pl.concat([dubious, still])
-    aside = pl.concat([unread, differing, wrong, dubious, moved.aside])
+    aside = pl.concat([unread, differing, wrong, dubious, accounts.aside, moved.aside])
     return Sorted(
         clean=pl.concat([rows, cleared]).sort(KEY),
         quarantine=counted(aside),
@@ -86,8 +86,40 @@ def sort_out(
         .item(),
         confirmed=moved.confirmed,
         quiet=moved.quiet,
-        refused=moved.refused,
+        refused=pl.concat([accounts.refused, moved.refused]),
         cleared=cleared.select(KEY),
+    )
+
+
+class _Accounts(NamedTuple):
+    """What is left of rows and actions that contradict each other."""
+
+    rows: pl.DataFrame  # `NAMED`: rows that cannot be right, or whose split cannot
+    actions: pl.DataFrame  # `RAW_ACTIONS` that nothing speaks against
+    aside: pl.DataFrame  # `NAMED`: actions that cannot be right, and leave their row as it is
+    refused: pl.DataFrame  # (session, symbol, kind) of all actions that cannot be right
+
+
+def _contradicted(
+    rows: pl.DataFrame, actions: pl.DataFrame, eve: Eve, source: SourceBase
+) -> _Accounts:
+    """Hold rows, adjusted closes and given actions against each other.
+
+    All `rows` with numbers to read are told of, bad ones too: each is the row before another. A
+    dividend that cannot be right takes nothing from its row, which is a price; a split does.
+    """
+    said = frames.empty(CONTRADICTIONS)
+    if source.actions == "given" and rows["adj_close"].null_count() < rows.height:
+        found = contradictions(rows, actions, splits="as_traded")
+        said = found.join(eve.cleared, on=list(KEY), how="anti", maintain_order="left")
+    about_row = (pl.col("kind") != "dividend").fill_null(True)
+    refused = said.filter(pl.col("kind").is_not_null()).select(*KEY, "kind").unique()
+    acted = refused.rename({"session": "ex_session"})
+    return _Accounts(
+        rows=said.filter(about_row).select(list(NAMED)),
+        actions=actions.join(acted, on=acted.columns, how="anti", maintain_order="left"),
+        aside=said.filter(~about_row).select(list(NAMED)),
+        refused=refused.sort(*KEY, "kind"),
     )
 
 

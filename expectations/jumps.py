@@ -139,8 +139,13 @@ def _agreement(bars: Sequence[Bar], actions: list[Action], until: date | None) -
 
 
 def _as_before(close: float, actions: list[Action], start: date, end: date) -> float:
-    """Return what `close` would be without the actions that went ex after `start` up to `end`."""
-    for session, kind, value in sorted(actions, reverse=True):
+    """Return what `close` would be without the actions that went ex after `start` up to `end`.
+
+    The newest is undone first; in one session cash before a split, for it is paid on the new share.
+    """
+    for session, kind, value in sorted(
+        actions, key=lambda a: (a[0], a[1] != "split"), reverse=True
+    ):
         if start < session <= end:
             close = close * value if kind == "split" else close + value
     return close

@@ -23,7 +23,8 @@ REFUSED = {
 def unfollowed_actions(chain: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     """Return `REFUSED`: the actions whose ex session has a row that does not bear them out.
 
-    A symbol with several actions of one kind in a session is held against each alone.
+    Of several actions in a session each is held against the price alone, and none is refused that
+    it bears together with the others.
 
     Args:
         chain: `expectations.moves`, with `own_scale` where an observed night has it.
@@ -36,14 +37,21 @@ def unfollowed_actions(chain: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFra
     first = first.with_columns(last=pl.col("close").shift(1).over("symbol"))
     known = chain.drop("value").filter("own", ~pl.col("signed"), pl.col("move").is_not_null())
     known = known.unique(_KEY, keep="last").join(first.select(*_KEY, "last"), on=_KEY, how="left")
-    held = known.join(kinds, left_on=_KEY, right_on=["ex_session", "symbol"])
-    plain = (pl.col("close") / pl.col("last")).log() - pl.col("centre")
     split = pl.col("kind") == "split"
-    undone = (
-        pl.when(split)
-        .then(pl.col("close") * pl.col("value"))
-        .otherwise(pl.col("close") + pl.col("value"))
+    together = kinds.group_by("ex_session", "symbol").agg(
+        shares=pl.col("value").filter(split).product(), cash=pl.col("value").filter(~split).sum()
     )
+    held = known.join(
+        kinds.join(together, on=["ex_session", "symbol"]),
+        left_on=_KEY,
+        right_on=["ex_session", "symbol"],
+    )
+    plain = _away(pl.col("close"))
+    alone = pl.when(split).then(pl.col("close") * pl.col("value"))
+    alone = alone.otherwise(pl.col("close") + pl.col("value"))
+    # A dividend is cash a share after a split of the same session.
+    all_of_them = (pl.col("close") + pl.col("cash")) * pl.col("shares")
+    off = pl.min_horizontal(_away(alone).abs(), _away(all_of_them).abs())
     size = pl.col("value").log().abs()
     scale = pl.max_horizontal(pl.col("own_scale") * NEAR, pl.col("spread") * NEAR)
     scale = pl.when(pl.col("own_scale").is_null()).then(LEAST).otherwise(scale)
@@ -51,9 +59,7 @@ def unfollowed_actions(chain: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFra
     doubted_cash = (pl.col("off") > scale) & (pl.col("plain").abs() < pl.col("off") / 2)
     doubted = pl.when(split).then(doubted_split).otherwise(doubted_cash)
     return (
-        held.with_columns(
-            plain=plain, off=((undone / pl.col("last")).log() - pl.col("centre")).abs()
-        )
+        held.with_columns(plain=plain, off=off)
         .filter(doubted & (pl.col("plain").abs() < pl.col("off")))
         .select(
             *_KEY,
@@ -63,3 +69,8 @@ def unfollowed_actions(chain: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFra
         )
         .sort(*_KEY, "kind")
     )
+
+
+def _away(close: pl.Expr) -> pl.Expr:
+    """Return how far a close is from the last one, in logs, less the session's own move."""
+    return (close / pl.col("last")).log() - pl.col("centre")

@@ -108,7 +108,7 @@ def test_a_fund_stays_one_whatever_later_names_say():
     assert judged.listings.filter(pl.col("symbol") == "S1").is_empty()
 
 
-# --- a symbol that two companies held, all of it in one delivery -----------------------------------
+# --- a symbol that two companies held, all of it in one delivery ---------------------------------
 
 JUNE, CHANGED = date(2015, 6, 1), date(2015, 6, 22)
 

@@ -36,7 +36,7 @@ def jumps(
     known = pl.DataFrame(schema=ACTIONS) if actions is None else actions
     past = pl.DataFrame(schema=RECENT) if recent is None else recent
     names = [(symbol, asset_class, "USD") for symbol in rows["symbol"].unique()]
-    chain = chains(rows, eve, pl.DataFrame(names, schema=CLASS, orient="row"))
+    chain = chains(rows, eve, pl.DataFrame(names, schema=CLASS, orient="row"), past)
     sessions = rows["session"].unique().sort().to_list() if observed else []
     chain = with_near_bounds(
         with_signed_bounds(chain, past), past, sessions, known["symbol"].unique()
@@ -143,3 +143,12 @@ def test_widens_the_bound_on_a_wild_day():
 
     assert jumps(*crowd(0.005)).symbols == ["AAA"]
     assert jumps(*crowd(0.05)).symbols == []
+
+
+def test_a_split_and_cash_on_each_new_share_explain_a_jump_together():
+    """One new share for ten old, and 60 paid on it: 10 becomes (40 + 60) / 10."""
+    split, cash = action("split", 0.1, 1), action("dividend", 60.0, 1)
+    night, eve = closes(40.0, start=1), closes(10.0)
+    assert jumps(night, eve, pl.concat([split, cash])).symbols == []
+    assert jumps(night, eve, pl.concat([cash, split])).symbols == []
+    assert jumps(night, eve, split).symbols == jumps(night, eve, cash).symbols == ["AAA"]

@@ -47,8 +47,8 @@ def unfollowed_actions(chain: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFra
         right_on=["ex_session", "symbol"],
     )
     plain = _away(pl.col("close"))
-    alone = pl.when(split).then(pl.col("close") * pl.col("value"))
-    alone = alone.otherwise(pl.col("close") + pl.col("value"))
+    undone = pl.when(split).then(pl.col("close") * pl.col("value"))
+    alone = undone.otherwise(pl.col("close") + pl.col("value"))
     # A dividend is cash a share after a split of the same session.
     all_of_them = (pl.col("close") + pl.col("cash")) * pl.col("shares")
     off = pl.min_horizontal(_away(alone).abs(), _away(all_of_them).abs())

@@ -126,8 +126,12 @@ def _in_index(index: str, view: View, told: pl.DataFrame | None) -> tuple[str, .
     if told is None:
         raise ValueError(f"This universe asks who is in {index}: pass `index_members`.")
     names = told["index"].unique().sort().to_list()
-    if names and index not in names:
-        raise ValueError(f"Nobody says who is in {index!r}; known is: {', '.join(names)}.")
+    if index not in names:
+        raise ValueError(
+            f"Nobody says by {view.as_of} who is in {index!r}; known is: "
+            f"{', '.join(names) or 'no index at all'}. Name a source that delivers memberships, "
+            "and sessions it tells of."
+        )
     events = told.filter(pl.col("index") == index, pl.col("session") <= view.as_of)
     newest = events.sort("session", "known_on", "delivery").unique("symbol", keep="last")
     return tuple(newest.filter(pl.col("member") == 1)["symbol"].sort().to_list())

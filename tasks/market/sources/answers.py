@@ -17,6 +17,8 @@ MOST_VALUES = 1_500_000  # in one JSON answer: small ones take up to forty times
 SHOWN = 120  # characters of an answer that an error may show
 # What errors that come with status 200 call themselves, at the top of a JSON object.
 ERROR_KEYS = ("error", "errors", "error_message", "quandl_error", "detail", "message", "msg")
+# How a zip may be packed: the other ways give out a whole read at once, whatever size was told.
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 HTML = (b"<!doctype html", b"<html", b"<head", b"<script", b"<body")
 
 
@@ -151,8 +153,10 @@ def _zip_complaint(body: bytes, limit: int) -> str | None:
         return f"no zip file: {shown(body)}"
     try:
         with zipfile.ZipFile(BytesIO(body)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-            if size > limit:
+            members = archive.infolist()
+            if odd := {member.compress_type for member in members} - {*PACKINGS}:
+                return f"a zip file packed in a way that is not opened (method {min(odd)})"
+            if (size := sum(member.file_size for member in members)) > limit:
                 return f"a zip file that holds {size} bytes where {limit} are the most"
             if broken := archive.testzip():
                 return f"a zip file whose {shown(broken.encode())} is broken"

@@ -1,0 +1,98 @@
+"""An answer is looked at before it is opened, and opened only as far as it may be."""
+
+import zipfile
+from io import BytesIO
+
+import pytest
+
+from tasks.market.sources.answers import complaint, unzipped
+from tasks.market.sources.protocol import Unreadable
+
+
+@pytest.mark.parametrize(
+    ("body", "expect", "wrong"),
+    [
+        (b'{"error": "no"}', "json", "an error in JSON"),
+        (b'{"quandl_error": {"code": "QELx01"}}', "json", "an error in JSON"),
+        (b'{"code": -1121, "msg": "Invalid symbol."}', "json", "an error in JSON"),
+        (b'{"detail": "Not found."}', "json", "an error in JSON"),
+        (b"12", "json", "neither a JSON object nor a list"),
+        (b"<HTML><body>", "csv", "a web page"),
+        (b"\n  <!doctype html>", "text", "a web page"),
+        (b'{"a": 1}', "csv", "a JSON object, not csv"),
+        (b"Too many requests", "csv", "no comma"),
+        (b"\xff\xfea\0,\0", "csv", "NUL"),
+        (b"a,b\xff\n", "csv", "no UTF-8"),
+        (b"a,b", "xml", "no XML"),
+        (b"<a><b></a>", "xml", "not all of it"),
+        (b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "y">]><a/>', "xml", "entities"),
+        (b"PK not really", "zip", "cannot be opened"),
+        (b"a,b", "zip", "no zip file"),
+        (b"  ", "text", "an empty body"),
+    ],
+)
+def test_an_answer_that_is_not_what_was_asked_for_is_noticed(body, expect, wrong):
+    assert wrong in str(complaint(body, expect, limit=1 << 20))
+
+
+@pytest.mark.parametrize(
+    ("body", "expect"),
+    [
+        (b'{"chart": {"error": null}, "error": null}', "json"),
+        (b"[]", "json"),
+        (b"\xef\xbb\xbfa,b\n1,2\n", "csv"),
+        (b"\xef\xbb\xbf<a/>", "xml"),
+        ("é,ü\n".encode(), "csv"),
+        (b"any words", "text"),
+    ],
+)
+def test_a_good_answer_is_not_complained_about(body, expect):
+    assert complaint(body, expect, limit=1 << 20) is None
+
+
+def test_json_of_very_many_small_values_is_not_built():
+    assert "2000001 values" in str(complaint(b"[" + b"[]," * 1_000_000 + b"1]", "json", limit=1))
+    assert complaint(b"[" + b"[]," * 1_000 + b"1]", "json", limit=1) is None
+
+
+def packed(method: int = zipfile.ZIP_DEFLATED, **files: bytes) -> bytes:
+    body = BytesIO()
+    with zipfile.ZipFile(body, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return body.getvalue()
+
+
+def test_a_zip_that_holds_too_much_is_not_opened():
+    bomb = packed(a=b" " * 2_000_000)
+    assert len(bomb) < 10_000
+    assert "2000000 bytes where 1048576" in str(complaint(bomb, "zip", limit=1 << 20))
+    with pytest.raises(Unreadable, match="where 1048576 are the most"):
+        unzipped(bomb, what="The file", limit=1 << 20)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_gives_out_more_than_it_says_is_not_opened(method, monkeypatch):
+    body = packed(method, a=b"0" * 1_000_000)
+    small = body.replace((1_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+
+    def opened(*_: object) -> None:
+        raise AssertionError("it was unpacked")
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", opened)
+    assert f"method {method}" in str(complaint(small, "zip", limit=100))
+    with pytest.raises(Unreadable, match=f"method {method}"):
+        unzipped(small, what="The file", limit=100)
+
+
+def test_a_zip_that_tells_less_than_it_holds_is_broken():
+    body = packed(a=b"0" * 1_000_000)
+    small = body.replace((1_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    assert "broken" in str(complaint(small, "zip", limit=100))
+    assert unzipped(packed(zipfile.ZIP_STORED, a=b"x"), what="The file", limit=10) == b"x"
+
+
+def test_a_zip_holds_one_file():
+    assert unzipped(packed(a=b"x"), what="The file", limit=10) == b"x"
+    with pytest.raises(Unreadable, match="holds 2 files"):
+        unzipped(packed(a=b"x", b=b"y"), what="The file", limit=10)

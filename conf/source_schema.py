@@ -42,6 +42,9 @@ class SourceBase(Strict):
     actions: Literal["given", "inferred", "none"] = "none"
     starts: date
     ends: date | None = None  # a source that has ended says so; empty means it still delivers
+    look_back: int = Field(
+        1, ge=1, le=60, description="Sessions before its own that a night may tell again."
+    )
     expected_rows: int = Field(ge=1, description="Rows of its own session a usual night brings.")
     continuous: dict[Symbol, Continuous] = Field({}, description="Symbol -> how it is chained.")
     cross_check: CrossCheck | None = None
@@ -115,5 +118,6 @@ class MixedSource(SourceBase):
     """Several sources on one calendar: each by its last bar closed before this calendar's close."""
 
     kind: Literal["mixed"]
+    look_back: int = Field(5, ge=1, le=60, description="No fewer sessions than any part's.")
     parts: tuple[Name, ...] = Field(min_length=2, description="Names in `conf/sources`.")
     stale_sessions: int = Field(5, ge=0, description="Sessions an exchange rate may be old.")

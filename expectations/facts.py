@@ -35,7 +35,7 @@ def night_facts(
     facts: Facts = {
         "rows": delivered.height,
         "own_rows": clean.filter(pl.col("session") == newest).height,
-        "repeated_share": _repeated(before) / max(clean.height, 1) if reach.observed else 0,
+        "repeated_share": _repeated_share(clean, before, reach) if reach.observed else 0,
         "quarantined": int(aside["rows"].sum()),
         "copies": int(sorted_out.copies["rows"].sum()),
         "conflicts": sorted_out.conflicts,
@@ -176,11 +176,16 @@ def _allowed(share: float, of: int) -> float:
     return max(ALLOWED, share * of)
 
 
-def _repeated(before: pl.DataFrame) -> int:
-    """Count the rows known already, or sent again under a new date."""
+def _repeated_share(clean: pl.DataFrame, before: pl.DataFrame, reach: Reach) -> float:
+    """Return the share of rows known already, or sent again under a new date.
+
+    Of the last two sessions: what a source tells of those before is always known.
+    """
+    late = pl.col("session") >= reach.sessions[-2]
     known = pl.col("session") <= pl.col("session_eve")
     again = (pl.col("close") == pl.col("close_eve")) & (pl.col("volume") == pl.col("volume_eve"))
-    return before.filter(known | (again & (pl.col("volume") > 0)).fill_null(False)).height
+    repeated = before.filter(late, known | (again & (pl.col("volume") > 0)).fill_null(False))
+    return repeated.height / max(clean.filter(late).height, 1)
 
 
 def _corrected(before: pl.DataFrame) -> int:

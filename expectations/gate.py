@@ -33,7 +33,7 @@ from expectations.facts import (
 from expectations.findings import EXAMPLES, Finding, row_findings, told_findings
 from expectations.rules import sort_out
 from expectations.sorting import Reach, counted
-from expectations.told import Told, sort_told, speaks_daily
+from expectations.told import Told, may_be_silent, nothing_of, sort_told
 from tasks.market import frames
 from tasks.market.calendar import Calendar
 from tasks.market.sources.protocol import Delivery
@@ -102,14 +102,13 @@ def judge(
     verdict, reasons = _verdict(findings)
     if holiday and verdict != "block":
         verdict, reasons = "skip", ["holiday", *reasons]
-    findings = [
-        *row_findings(done, delivery.bars, eve, reach),
-        *told_findings(told, delivery),
-        *findings,
-    ]
+    notes = [*row_findings(done, delivery.bars, eve, reach), *told_findings(told, delivery)]
     refused = done.refused.rename({"session": "ex_session"})
     usable = actions.filter(usable_action()).join(refused, on=refused.columns, how="anti")
     quarantine = pl.concat([done.quarantine, counted(told.aside)])
+    if verdict == "block":
+        told = nothing_of(told)
+    findings = [*notes, *findings]
     return _judgement(verdict, reasons, done.clean, quarantine, findings, usable, told)
 
 
@@ -118,7 +117,7 @@ def _judge_told(
 ) -> Judgement:
     """Judge a delivery of series or filings, which has no bars.
 
-    A night that brings nothing is a block where the source speaks every day, and else `skip`.
+    A night that brings nothing is a block where there must be something, and else `skip`.
     """
     came, left = delivery.series, told.series
     if source.content == "fundamentals":
@@ -129,9 +128,11 @@ def _judge_told(
     verdict, reasons = _verdict(findings)
     if came.is_empty() and _is_holiday(reach):
         verdict, reasons = "skip", ["holiday"]
-    elif came.is_empty() and reach.observed and not speaks_daily(eve.values, reach.night):
+    elif came.is_empty() and may_be_silent(eve, reach):
         verdict, reasons = "skip", ["nothing new"]
     findings = [*told_findings(told, delivery), *findings]
+    if verdict == "block":
+        told = nothing_of(told)
     none = frames.empty(frames.RAW_BARS), frames.empty(frames.RAW_ACTIONS)
     return _judgement(verdict, reasons, none[0], aside, findings, none[1], told)
 
@@ -145,10 +146,9 @@ def _judgement(
     actions: pl.DataFrame,
     told: Told,
 ) -> Judgement:
-    """Return the judgement; on a block nothing that came may be used."""
+    """Return the judgement; on a block no bar and no action that came may be used."""
     if verdict == "block":
         clean, actions = clean.clear(), actions.clear()
-        told = Told(*(frame.clear() for frame in told))
     return Judgement(verdict, reasons, clean, quarantine, findings, actions, told)
 
 
@@ -179,7 +179,7 @@ def _reach(delivery: Delivery, source: SourceBase, calendar: Calendar) -> Reach:
     last = calendar.on_or_before(delivery.night)
     if delivery.vintage == "assumed":
         return Reach(calendar.sessions(source.starts, last), delivery.night, observed=False)
-    known = [calendar.previous(last), last]
+    known = calendar.sessions(calendar.offset(last, -source.look_back), last)
     half = calendar.is_half_day(last)
     return Reach(known, delivery.night, observed=True, half_day=half)
 

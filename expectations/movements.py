@@ -31,7 +31,8 @@ def judge_moves(
     Takes `rows` (`RAW_BARS`, unique keys, finite) and `actions` (`RAW_ACTIONS`) known tonight.
     """
     acted = actions["symbol"].drop_nulls().unique()
-    chain = with_signed_bounds(chains(rows, eve.closes, classes), eve.recent)
+    chain = chains(rows, eve.closes, classes, eve.recent)
+    chain = with_signed_bounds(chain, eve.recent)
     if reach.observed:
         chain = with_near_bounds(chain, eve.recent, reach.sessions, acted)
     else:

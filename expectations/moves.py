@@ -29,19 +29,20 @@ _SIGNED_MOVES, _FEWEST_SIGNED = 60, 10
 _KEY = ["session", "symbol"]
 
 
-def chains(rows: pl.DataFrame, closes: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
-    """Return each symbol's trusted close and then tonight's rows, with the wide bound of each.
+def chains(
+    rows: pl.DataFrame, closes: pl.DataFrame, classes: pl.DataFrame, recent: pl.DataFrame
+) -> pl.DataFrame:
+    """Return each symbol's trusted closes and tonight's rows, with the wide bound of each.
 
-    Columns: symbol, session, close, volume, traded, own (False on the trusted close), signed, tick,
-    value (log close, or the close where signed), move, centre and spread of the session, wide.
-    Sorted by symbol and session, the trusted close first.
+    The trusted ones are the last before tonight's rows begin, and those of sessions that are told
+    again. Columns: symbol, session, close, volume, traded, own (False on a trusted close), signed,
+    tick, value (log close, or the close where signed), move, centre and spread of the session,
+    wide. Sorted by symbol and session, the trusted close of a session first.
     """
     traded = (pl.col("volume") != 0).fill_null(True).alias("traded")
     columns = [pl.col("symbol", "session", "close", "volume"), traded]
     own = rows.select(columns, own=pl.lit(True))
-    eve = closes.join(own, on="symbol", how="semi").select(columns, own=pl.lit(False))
-    own = own.join(eve.select("symbol", trusted="session"), on="symbol", how="left")
-    own = own.filter(pl.col("trusted").is_null() | (pl.col("session") >= pl.col("trusted")))
+    trusted = _trusted(own, closes, recent).select(columns, own=pl.lit(False))
     rules = ruled(classes).select("symbol", "signed", "floor", "ceiling", "tick")
     fresh = pl.col("session").diff().over("symbol").dt.total_days() <= FRESH_DAYS
     value = pl.when("signed").then("close").otherwise(pl.col("close").abs().log())
@@ -50,7 +51,7 @@ def chains(rows: pl.DataFrame, closes: pl.DataFrame, classes: pl.DataFrame) -> p
     middle = pl.when(enough).then(unsigned.median()).fill_null(0.0)
     spread = pl.when(enough).then((unsigned - unsigned.median()).abs().median() * NORMAL)
     return (
-        pl.concat([eve, own.drop("trusted")])
+        pl.concat([trusted, own])
         .join(rules, on="symbol", how="left")
         .sort("symbol", "session", "own")
         .with_columns(value=value)
@@ -62,6 +63,18 @@ def chains(rows: pl.DataFrame, closes: pl.DataFrame, classes: pl.DataFrame) -> p
         )
         .drop("floor", "ceiling")
     )
+
+
+def _trusted(own: pl.DataFrame, closes: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
+    """Return the known rows (symbol, session, close, volume) that `own` is held against."""
+    columns = ["symbol", "session", "close", "volume"]
+    first = own.group_by("symbol").agg(first=pl.col("session").min())
+    newest = closes.select(columns).join(first, on="symbol")
+    again = newest.filter(pl.col("session") > pl.col("first")).select("symbol", "first")
+    told = recent.select(columns).join(again, on="symbol")
+    before = pl.col("session").filter(pl.col("session") <= pl.col("first")).max().over("symbol")
+    told = told.filter(pl.col("session") >= pl.coalesce(before, "first"))
+    return pl.concat([newest.filter(pl.col("session") <= pl.col("first")), told])
 
 
 def with_signed_bounds(chain: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from expectations.gate import Judgement, judge
 from expectations.memory import REACH as REACH
 from expectations.memory import Memory
 from expectations.schema import schema_faults
+from expectations.told import last_filed, last_told
 from tasks.market import frames
 from tasks.market.adjust import infer_actions, restated_rows
 from tasks.market.calendar import Calendar
@@ -98,7 +99,7 @@ class Desk:
             bars=self._bars(found.bars, stamp),
             actions=self._actions(actions, found, stamp),
             listings=frames.shaped(stamp(found.listings, "from_session"), frames.LISTINGS),
-            series=frames.shaped(stamp(verdict.told.series, None), frames.SERIES),
+            series=last_told(frames.shaped(stamp(verdict.told.series, None), frames.SERIES)),
             fundamentals=self._fundamentals(verdict.told.fundamentals, found, stamp),
             members=frames.shaped(stamp(verdict.told.members, "session"), frames.MEMBERS),
             quarantine=frames.shaped(stamp(verdict.quarantine, None), frames.QUARANTINE),
@@ -178,17 +179,24 @@ class Desk:
         return self.days.next(self.sealed)
 
     def _stamp(self, delivery: Delivery, known_on: date) -> Stamp:
-        """Return a function that adds source, delivery and when each row counts as known."""
+        """Return a function that adds source, delivery and when each row counts as known.
+
+        A row that says so itself is not believed to have been known before the night that brought
+        it. Of history in one go it is, and each other row from its own session on, but never where
+        that is sealed.
+        """
+        floor, assumed = known_on, delivery.vintage == "assumed"
+        if assumed:
+            floor = date.min if self.sealed is None else self.days.next(self.sealed)
 
         def stamp(frame: pl.DataFrame, own: str | None) -> pl.DataFrame:
-            known = pl.lit(known_on)
-            if own and delivery.vintage == "assumed":  # on its own session, unless that is sealed
-                floor = date.min if self.sealed is None else self.days.next(self.sealed)
-                known = pl.max_horizontal(pl.col(own), pl.lit(floor))
-            columns = {"source": pl.lit(self.source), "delivery": pl.lit(delivery.night)}
-            if "known_on" not in frame.columns:
-                columns["known_on"] = known
-            return frame.with_columns(vintage=pl.lit(delivery.vintage), **columns)
+            day = "known_on" if "known_on" in frame.columns else own if assumed else None
+            return frame.with_columns(
+                source=pl.lit(self.source),
+                delivery=pl.lit(delivery.night),
+                known_on=pl.max_horizontal(day, pl.lit(floor)) if day else pl.lit(known_on),
+                vintage=pl.lit(delivery.vintage),
+            )
 
         return stamp
 
@@ -212,12 +220,12 @@ class Desk:
 
         One of a symbol that nobody held has no instrument to speak of.
         """
-        rows = held_at(stamp(told, None), found.holders, day="known_on")
+        rows = stamp(held_at(told, found.holders, day="known_on"), None)
         if self.settings.content == "fundamentals":  # then nothing else names an instrument
             named = pl.concat_str(pl.lit(self.source), "symbol", separator=":")
             rows = rows.with_columns(instrument=pl.coalesce("instrument", named))
         rows = rows.filter(pl.col("instrument").is_not_null())
-        return frames.shaped(rows, frames.FUNDAMENTALS).sort("period_end", "instrument", "item")
+        return last_filed(frames.shaped(rows, frames.FUNDAMENTALS))
 
     def _clean(self, verdict: Judgement) -> pl.DataFrame:
         kept = {"series": verdict.told.series, "fundamentals": verdict.told.fundamentals}

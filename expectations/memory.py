@@ -27,7 +27,7 @@ class Memory:
         self.closes = _newest_rows(bars)  # `EVE`: the last clean row of each symbol
         self.recent = _newest_of_each_key(bars)
         self.listed = listings.sort("known_on", "delivery", "instrument")
-        self.values = _last_values(series.sort("session", "delivery").select(list(LAST_VALUES)))
+        self.values = _last_values(series.sort("delivery", "known_on").select(list(LAST_VALUES)))
         self._own_rows = _own_rows(bars)  # of the last nights, newest last
 
     def forget_before(self, first: date) -> None:

@@ -10,6 +10,7 @@ from conf.schema import AssetClass
 from expectations.eve import Eve
 from expectations.sorting import Reach, Rule, split
 from tasks.market import frames
+from tasks.market.fundamentals import ANNUAL_FORMS
 from tasks.market.sources.protocol import Delivery
 
 SYMBOL = r"^[A-Z0-9^][A-Z0-9.\-_^=/]{0,23}$"
@@ -33,18 +34,52 @@ class Told(NamedTuple):
 def sort_told(delivery: Delivery, eve: Eve, reach: Reach) -> Told:
     """Return the rows of the frames other than bars that may be believed.
 
+    Values and figures come in the order in which they became known, those that do not say when on
+    the night; of one day's figures an amendment (10-K/A) after what it amends.
+
     Quarantine has one key for all: of a series its date and name, of a filing the end of its
     period and the symbol, of a listing its start and the symbol.
     """
     listings, wrong = _listings(frames.shaped(delivery.listings, frames.RAW_LISTINGS))
-    series, unreal = _series(frames.shaped(delivery.series, frames.RAW_SERIES), eve, reach)
-    told = frames.shaped(delivery.fundamentals, frames.RAW_FUNDAMENTALS)
+    tonight = pl.col("known_on").fill_null(reach.night)
+    values = frames.shaped(delivery.series, frames.RAW_SERIES).with_columns(tonight)
+    series, unreal = _series(values, eve, reach)
+    told = frames.shaped(delivery.fundamentals, frames.RAW_FUNDAMENTALS).with_columns(tonight)
     filed, unfiled = split(
         told.unique(maintain_order=True), _filings(reach), key=("period_end", "symbol")
     )
     members, strangers = split(frames.shaped(delivery.members, frames.RAW_MEMBERS), _members(reach))
     aside = pl.concat([wrong, unreal, unfiled, strangers])
-    return Told(listings, series, filed, members, aside)
+    return Told(
+        listings,
+        series.sort("known_on", "name", "session"),
+        filed.sort("known_on", "form", "symbol", "period_end", "item"),
+        members,
+        aside,
+    )
+
+
+def nothing_of(told: Told) -> Told:
+    """Return `told` without a row."""
+    return Told(*(frame.clear() for frame in told))
+
+
+def last_filed(figures: pl.DataFrame) -> pl.DataFrame:
+    """Return `FUNDAMENTALS` with one figure for each item, period and day it became known.
+
+    Of several the last in the order of `sort_told` counts. A year and a quarter may end on one
+    day, and are two figures. Sorted by period, instrument and item.
+    """
+    key = ["period_end", "instrument", "item"]
+    annual = pl.any_horizontal(pl.col("form").str.starts_with(form) for form in ANNUAL_FORMS)
+    figures = figures.with_columns(annual=annual.fill_null(False)).sort(key, maintain_order=True)
+    once = figures.unique([*key, "annual", "known_on"], keep="last", maintain_order=True)
+    return once.drop("annual")
+
+
+def last_told(values: pl.DataFrame) -> pl.DataFrame:
+    """Return `SERIES` with one value for each name, session and day it became known."""
+    return values.unique(["session", "name", "known_on"], keep="last", maintain_order=True)
 
 
 def _malformed() -> Rule:
@@ -189,7 +224,12 @@ def absurd_figures(fundamentals: pl.DataFrame) -> pl.DataFrame:
     return absurd.select(session="period_end", symbol="symbol")
 
 
-def speaks_daily(values: pl.DataFrame, night: date) -> bool:
-    """Return whether any series had a value lately: then a night without one is odd."""
-    newest = values["session"].max()
-    return isinstance(newest, date) and (night - newest).days <= DAILY
+def may_be_silent(eve: Eve, reach: Reach) -> bool:
+    """Return whether a night of series or filings that brings none is as it can be.
+
+    Not where a series had a value lately, nor where nothing came before of history in one go.
+    """
+    newest = eve.values["session"].max()
+    daily = isinstance(newest, date) and (reach.night - newest).days <= DAILY
+    begun = reach.observed or not (eve.values.is_empty() and eve.listed.is_empty())
+    return begun and not daily

@@ -179,7 +179,7 @@ def _reach(delivery: Delivery, source: SourceBase, calendar: Calendar) -> Reach:
     last = calendar.on_or_before(delivery.night)
     if delivery.vintage == "assumed":
         return Reach(calendar.sessions(source.starts, last), delivery.night, observed=False)
-    known = [calendar.previous(last), last]
+    known = calendar.sessions(calendar.offset(last, -source.look_back), last)
     half = calendar.is_half_day(last)
     return Reach(known, delivery.night, observed=True, half_day=half)
 

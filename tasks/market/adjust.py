@@ -113,6 +113,19 @@ def restated_rows(
     )
 
 
+def late_actions(actions: pl.DataFrame, session: date, *, since: date) -> pl.DataFrame:
+    """Return all that `session` knows of names of which something came late that night.
+
+    That is, something known after `since`, the session before, with an ex session no later than
+    that. The ledger moved without it. Takes and gives `ACTIONS`, all prints; empty on most nights.
+    """
+    known = pl.col("known_on") <= session
+    fresh = actions.filter(known, pl.col("known_on") > since, pl.col("ex_session") <= since)
+    if fresh.is_empty():
+        return fresh
+    return actions.filter(known).join(fresh.select("instrument"), on="instrument", how="semi")
+
+
 def total_returns(view: View) -> Array:
     """Return the simple total return from close to close, (T, N); NaN where there is none.
 

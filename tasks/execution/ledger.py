@@ -15,6 +15,7 @@ import polars as pl
 
 from conf.schema import BPS, Costs
 from tasks.execution.day import after_actions, after_fills, beside_prices, marked, paid_out
+from tasks.execution.ledger_late import caught_up
 from tasks.market.frames import LEDGER, empty, shaped
 
 POSITIONS = {
@@ -54,8 +55,8 @@ class Settlement(NamedTuple):
 
     session: date
     fills: pl.DataFrame  # FILLS; a delisted holding is paid out here, at no cost
-    dividends: float  # received, less those paid on shorts
-    in_lieu: float  # cash for the fractions that a split left over
+    dividends: float  # received, less those paid on shorts; late ones too
+    in_lieu: float  # cash for the fractions that splits left over
     borrow: float  # fee on shorts, paid
     delisted: tuple[str, ...]
 
@@ -116,29 +117,40 @@ def settle(
     trades_at: Literal["open", "close"],
     delisting_sessions: int,
     delisting_return: float = 0.0,
+    late: pl.DataFrame | None = None,
+    past: pl.DataFrame | None = None,
 ) -> tuple[Account, Settlement]:
     """Move `account` over the one session that follows it.
 
-    In this order: splits and dividends of shares held over the last close (shorts pay theirs;
-    fractions are paid out), orders fill at the open or close, positions are marked at the close,
-    names silent for `delisting_sessions` are paid their last price × (1 + `delisting_return`),
-    shorts accrue a day's borrow. An order whose price is absent or beyond its limit waits until it
-    is replaced; in a name that stays silent for `delisting_sessions`, held or not, it lapses. Fills
-    pay commission and half spread; impact is an estimate used in decisions and is not charged here.
+    In this order: what became known only now of actions of earlier sessions (see `caught_up`),
+    splits and dividends of shares held over the last close (shorts pay theirs; fractions are paid
+    out), orders fill at the open or close, positions are marked at the close, names silent for
+    `delisting_sessions` are paid their last price × (1 + `delisting_return`), shorts accrue a day's
+    borrow. An order whose price is absent or beyond its limit waits until it is replaced; in a name
+    that stays silent for `delisting_sessions`, held or not, it lapses. Fills pay commission and
+    half spread; impact is an estimate used in decisions and is not charged here.
 
     Takes `day` (instrument, open, close, split, dividend) in the book's currency, and `unit_value`,
     what a point of a quoted price is worth in it, where that is not 1 throughout; names without a
-    row did not trade.
+    row did not trade. Where something is `late`, `past` are the book's `LEDGER` rows so far.
     """
     if session <= account.session:
         raise ValueError(f"The account stands at {account.session}; cannot settle {session} after.")
-    book = after_actions(beside_prices(_held_or_ordered(account), day))
+    book = caught_up(
+        _held_or_ordered(account),
+        late,
+        past,
+        since=account.session,
+        delisting_sessions=delisting_sessions,
+    )
+    book = after_actions(beside_prices(book, day))
     book = after_fills(book, trades_at=trades_at, costs=costs)
     book = marked(book, session=session)
     book = paid_out(book, delisting_sessions, delisting_return)
 
     fills = book.filter(pl.col("traded") != 0).select(list(FILLS))
-    in_lieu, dividends = _total(book["in_lieu"]), _total(book["received"])
+    in_lieu = _total([*book["left_over"], *book["in_lieu"]])
+    dividends = _total([*book["owed"], *book["received"]])
     paid = _total(book["traded"] * book["fill_price"])
     kept = book.filter(pl.col("shares") != 0)
     short_value = _total(kept.filter(pl.col("shares") < 0).select(_value().abs()).to_series())

@@ -4,14 +4,22 @@ Several policies walk side by side over the same closes, each with an account of
 as mandated, and what it is held against.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Literal, NamedTuple
 
 import polars as pl
 
 from conf.schema import Book
-from tasks.execution.ledger import Account, Settlement, nav, open_account, place, settle
+from tasks.execution.ledger import (
+    Account,
+    Settlement,
+    ledger_frame,
+    nav,
+    open_account,
+    place,
+    settle,
+)
 from tasks.portfolio.decide import Decision, Infeasible
 from tasks.risk.factors import RiskModel
 
@@ -42,6 +50,7 @@ class Close(NamedTuple):
     session: date
     day: pl.DataFrame  # instrument, open, close, split, dividend, perhaps unit_value
     look: Callable[[Account], Look]
+    late: pl.DataFrame | None = None  # actions known only now, of sessions before; None: none
 
 
 Policy = Callable[[Close, Account], Decision | None]
@@ -69,15 +78,27 @@ def walk(
 
     A policy that gives None, or finds its limits in conflict, keeps its last target: orders that
     still wait go on waiting. Policies without one of `accounts` open with the mandate's capital on
-    the first close, and trade on the second.
+    the first close, and trade on the second. No action of before it was taken up moves an account.
     """
     standing: dict[str, Account] = dict(accounts or {})
+    pasts: dict[str, list[tuple[Account, Settlement | None]]] = {
+        name: [(standing[name], None)] if name in standing else [] for name in policies
+    }
     for close in closes:
         steps = {
-            name: step(standing.get(name), close, policy, mandate=mandate, trades_at=trades_at)
+            name: step(
+                standing.get(name),
+                close,
+                policy,
+                mandate=mandate,
+                trades_at=trades_at,
+                past=_ledger_before(close, pasts[name]),
+            )
             for name, policy in policies.items()
         }
         standing = {name: one.account for name, one in steps.items()}
+        for name, one in steps.items():
+            pasts[name].append((one.account, one.settlement))
         yield steps
 
 
@@ -88,8 +109,12 @@ def step(
     *,
     mandate: Book,
     trades_at: Literal["open", "close"],
+    past: pl.DataFrame | None = None,
 ) -> Step:
-    """Settle `account` over the session, or open it there, then place what `policy` decides."""
+    """Settle `account` over the session, or open it there, then place what `policy` decides.
+
+    Where `close` has late actions, `past` are the account's `LEDGER` rows so far.
+    """
     settlement = None
     if account is None:
         account = open_account(mandate.capital, close.session)
@@ -104,6 +129,8 @@ def step(
             trades_at=trades_at,
             delisting_sessions=mandate.delisting_sessions,
             delisting_return=mandate.delisting_return,
+            late=close.late,
+            past=past,
         )
     try:
         decision = policy(close, account)
@@ -112,6 +139,15 @@ def step(
     if decision is None:
         return Step(account, settlement, None, before, "kept")
     return Step(place(account, decision.orders), settlement, decision, before, "decided")
+
+
+def _ledger_before(
+    close: Close, past: Sequence[tuple[Account, Settlement | None]]
+) -> pl.DataFrame | None:
+    """Return the ledger of `past` where `close` has late actions to hold against it."""
+    if close.late is None or close.late.is_empty() or not past:
+        return None
+    return pl.concat([ledger_frame(*one) for one in past])
 
 
 def walked_frame(steps: Iterable[Step]) -> pl.DataFrame:

@@ -4,8 +4,8 @@ from datetime import date
 
 import polars as pl
 
-from tasks.market.adjust import late_actions
-from tasks.market.frames import ACTIONS, shaped
+from tasks.market.adjust import infer_actions, late_actions
+from tasks.market.frames import ACTIONS, RAW_BARS, shaped
 
 MON, TUE, WED, THU = (date(2016, 6, day) for day in (6, 7, 8, 9))
 
@@ -43,3 +43,15 @@ def test_nothing_moves_when_what_becomes_known_later_is_altered():
     late = pl.col("known_on") > WED
     wild = TOLD.with_columns(value=pl.when(late).then(99.0).otherwise("value"))
     assert late_actions(wild, WED, since=TUE).equals(late_actions(TOLD, WED, since=TUE))
+
+
+def test_a_split_of_a_lost_night_is_late_on_the_night_that_infers_it():
+    eve = pl.DataFrame({"symbol": ["A", "B"], "session": [MON, MON], "close": [700.0, 50.0]})
+    rows = [("A", TUE, 98.0), ("A", WED, 99.0), ("B", TUE, 51.0), ("B", WED, 52.0)]
+    bars = pl.DataFrame(rows, schema=["symbol", "session", "close"], orient="row")
+    bars = shaped(bars.with_columns(adj_close="close"), RAW_BARS)
+    found = infer_actions(bars, eve, session=WED)
+    assert found.rows() == [(TUE, "A", "split", 7.0)]
+    told = shaped(found.with_columns(instrument="symbol", known_on=WED, delivery=WED), ACTIONS)
+    assert values(WED, TUE, told) == [7.0]
+    assert values(THU, WED, told) == []

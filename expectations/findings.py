@@ -24,18 +24,18 @@ def row_findings(done: Sorted, delivered: pl.DataFrame, eve: Eve, reach: Reach) 
     """
     rows = delivered.height
     found = [
-        _finding(str(rule), _places(part), int(part["rows"].sum()), rows, "quarantined")
+        noted(str(rule), _places(part), int(part["rows"].sum()), rows, "quarantined")
         for (rule,), part in done.quarantine.sort("rule").group_by("rule", maintain_order=True)
     ]
     if copies := int(done.copies["rows"].sum()):
-        found.append(_finding("exact duplicates", _places(done.copies), copies, rows, "dropped"))
+        found.append(noted("exact duplicates", _places(done.copies), copies, rows, "dropped"))
     if done.confirmed:
         named = done.confirmed[:EXAMPLES]
-        found.append(_finding("new level", named, len(done.confirmed), rows, "taken on"))
+        found.append(noted("new level", named, len(done.confirmed), rows, "taken on"))
     if not done.refused.is_empty():
         places = _places(done.refused)
         taken = "action left out"
-        found.append(_finding("action refused", places, done.refused.height, rows, taken))
+        found.append(noted("action refused", places, done.refused.height, rows, taken))
     if not done.cleared.is_empty():
         said = done.cleared.join(eve.cleared, on=list(KEY), how="left")
         told = [
@@ -44,9 +44,9 @@ def row_findings(done: Sorted, delivered: pl.DataFrame, eve: Eve, reach: Reach) 
                 "symbol", "session", "cleared_by", "reason"
             ).iter_rows()
         ]
-        found.append(_finding("cleared by a person", told, len(told), rows, "let through"))
+        found.append(noted("cleared by a person", told, len(told), rows, "let through"))
     if reach.observed and (missing := missing_names(delivered, eve, reach)):
-        found.append(_finding("missing name", missing, len(missing), rows, "noted"))
+        found.append(noted("missing name", missing, len(missing), rows, "noted"))
     return found
 
 
@@ -55,16 +55,17 @@ def told_findings(told: Told, delivery: Delivery) -> list[Finding]:
     frames_told = delivery.listings, delivery.series, delivery.fundamentals, delivery.members
     rows = sum(frame.height for frame in frames_told)
     found = [
-        _finding(str(rule), _places(part), part.height, rows, "quarantined")
+        noted(str(rule), _places(part), part.height, rows, "quarantined")
         for (rule,), part in told.aside.sort("rule").group_by("rule", maintain_order=True)
     ]
     absurd = absurd_figures(told.fundamentals)
     if not absurd.is_empty():
-        found.append(_finding("absurd figure", _places(absurd), absurd.height, rows, "noted"))
+        found.append(noted("absurd figure", _places(absurd), absurd.height, rows, "noted"))
     return found
 
 
-def _finding(rule: str, places: Iterable[str], count: int, rows: int, taken: str) -> Finding:
+def noted(rule: str, places: Iterable[str], count: int, rows: int, taken: str) -> Finding:
+    """Return a note of what was done with `count` of `rows`; `places` are examples or reasons."""
     return {
         "rule": rule,
         "layer": "rows",

@@ -17,6 +17,7 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from conf.schema import Book, SourceBase
 from expectations import suites
+from expectations.blocked import left_by_block
 from expectations.classes import classes_of, signed_symbols
 from expectations.eve import Eve as Eve
 from expectations.facts import (
@@ -107,7 +108,8 @@ def judge(
     usable = actions.filter(usable_action()).join(refused, on=refused.columns, how="anti")
     quarantine = pl.concat([done.quarantine, counted(told.aside)])
     if verdict == "block":
-        told = nothing_of(told)
+        told, left = left_by_block(told, eve, findings)
+        notes += left
     findings = [*notes, *findings]
     return _judgement(verdict, reasons, done.clean, quarantine, findings, usable, told)
 

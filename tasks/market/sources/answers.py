@@ -4,6 +4,7 @@ import json
 import zipfile
 import zlib
 from codecs import getincrementaldecoder
+from collections.abc import Callable
 from datetime import date
 from io import BytesIO
 from typing import Any, Literal
@@ -22,28 +23,41 @@ PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 HTML = (b"<!doctype html", b"<html", b"<head", b"<script", b"<body")
 
 
-def complaint(body: bytes, expect: Expected, *, limit: int) -> str | None:
+def shown(body: bytes) -> str:
+    """Return the start of an answer on one line, fit for an error."""
+    text = body[: 4 * SHOWN].decode("utf-8", "replace")
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return repr(line if len(line) <= SHOWN else line[:SHOWN] + "…")
+
+
+def complaint(
+    body: bytes, expect: Expected, *, limit: int, show: Callable[[bytes], str] = shown
+) -> str | None:
     """Say what is wrong with an answer where `expect` was asked for; None where nothing is.
 
-    `limit` is the most bytes that a zip file may hold once unpacked.
+    Args:
+        body: The answer.
+        expect: What it should be.
+        limit: The most bytes that a zip file may hold once unpacked.
+        show: Makes of an answer what an error may tell of it.
     """
     if not body.strip():
         return "an empty body"
     if expect == "zip":
-        return _zip_complaint(body, limit)
+        return _zip_complaint(body, limit, show)
     if wrong := _text_complaint(body):
         return wrong
     start = body.removeprefix(b"\xef\xbb\xbf").lstrip()
     if start[:15].lower().startswith(HTML) or b"<html" in start[:2000].lower():
-        return f"a web page, not {expect}: {shown(start)}"
+        return f"a web page, not {expect}: {show(start)}"
     if expect == "xml":
-        return _xml_complaint(start)
+        return _xml_complaint(start, show)
     if expect == "json":
-        return _json_complaint(body)
+        return _json_complaint(body, show)
     if start.startswith(b"{"):
-        return f"a JSON object, not {expect}: {shown(start)}"
+        return f"a JSON object, not {expect}: {show(start)}"
     if expect == "csv" and b"," not in start.split(b"\n", 1)[0]:
-        return f"no comma in the first line of what should be CSV: {shown(start)}"
+        return f"no comma in the first line of what should be CSV: {show(start)}"
     return None
 
 
@@ -65,7 +79,7 @@ def text_of(body: bytes, *, what: str) -> str:
 
 def unzipped(body: bytes, *, what: str, limit: int) -> bytes:
     """Return the one file that a kept zip holds; it may be `limit` bytes long."""
-    if wrong := _zip_complaint(body, limit):
+    if wrong := _zip_complaint(body, limit, shown):
         raise Unreadable(f"{what} is {wrong}.")
     with zipfile.ZipFile(BytesIO(body)) as archive:
         names = archive.namelist()
@@ -100,13 +114,6 @@ def day_of(value: Any) -> date | None:
         return None
 
 
-def shown(body: bytes) -> str:
-    """Return the start of an answer on one line, fit for an error."""
-    text = body[: 4 * SHOWN].decode("utf-8", "replace")
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return repr(line if len(line) <= SHOWN else line[:SHOWN] + "…")
-
-
 def _text_complaint(body: bytes) -> str | None:
     if b"\0" in body:
         return "text with NUL bytes (UTF-16, or broken)"
@@ -120,37 +127,37 @@ def _text_complaint(body: bytes) -> str | None:
     return None
 
 
-def _json_complaint(body: bytes) -> str | None:
+def _json_complaint(body: bytes, show: Callable[[bytes], str]) -> str | None:
     if (values := sum(body.count(mark) for mark in (b",", b"[", b"{"))) > MOST_VALUES:
         return f"JSON of about {values} values where {MOST_VALUES} are the most"
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as reason:
-        return f"no JSON, or not all of it ({reason}): {shown(body)}"
+        return f"no JSON, or not all of it ({reason}): {show(body)}"
     if isinstance(found, dict):
         said = {key: found[key] for key in ERROR_KEYS if found.get(key)}
         if said:
-            return f"an error in JSON: {shown(json.dumps(said).encode())}"
+            return f"an error in JSON: {show(json.dumps(said).encode())}"
     if not isinstance(found, dict | list):
-        return f"neither a JSON object nor a list: {shown(body)}"
+        return f"neither a JSON object nor a list: {show(body)}"
     return None
 
 
-def _xml_complaint(start: bytes) -> str | None:
+def _xml_complaint(start: bytes, show: Callable[[bytes], str]) -> str | None:
     if not start.startswith(b"<"):
-        return f"no XML: {shown(start)}"
+        return f"no XML: {show(start)}"
     if b"<!DOCTYPE" in start or b"<!ENTITY" in start:  # what a billion laughs are made of
         return "XML that defines entities of its own"
     try:
         expat.ParserCreate().Parse(start, True)
     except expat.ExpatError as reason:
-        return f"no XML, or not all of it ({reason}): {shown(start)}"
+        return f"no XML, or not all of it ({reason}): {show(start)}"
     return None
 
 
-def _zip_complaint(body: bytes, limit: int) -> str | None:
+def _zip_complaint(body: bytes, limit: int, show: Callable[[bytes], str]) -> str | None:
     if not body.startswith(b"PK"):
-        return f"no zip file: {shown(body)}"
+        return f"no zip file: {show(body)}"
     try:
         with zipfile.ZipFile(BytesIO(body)) as archive:
             members = archive.infolist()
@@ -159,7 +166,7 @@ def _zip_complaint(body: bytes, limit: int) -> str | None:
             if (size := sum(member.file_size for member in members)) > limit:
                 return f"a zip file that holds {size} bytes where {limit} are the most"
             if broken := archive.testzip():
-                return f"a zip file whose {shown(broken.encode())} is broken"
+                return f"a zip file whose {show(broken.encode())} is broken"
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as reason:
         return f"a zip file that cannot be opened ({reason})"
     except (NotImplementedError, RuntimeError) as reason:  # a strange method, or a password

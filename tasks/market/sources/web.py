@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from conf.schema import WebSource
-from tasks.market.sources.answers import MIB, Expected, complaint, shown
+from tasks.market.sources.answers import MIB, Expected, complaint
 from tasks.market.sources.deadline import Deadline, PatientBackend
+from tasks.market.sources.secrecy import Secrets
 
 MOST_REDIRECTS = 3
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # of the random pauses between two tries
@@ -75,7 +76,8 @@ class Web:
         self._base = httpx.URL(conf.base_url)
         self._hosts = {self._base.host, *(host.lower() for host in (*conf.hosts, *hosts))}
         self._headers = dict(headers)
-        self._secrets = {value for value in headers.values() if isinstance(value, SecretStr)}
+        self._secrets = Secrets()
+        self._secrets.add(value for value in headers.values() if isinstance(value, SecretStr))
         self._sleep, self._clock, self._random = sleep, clock, random
         self._deadline = Deadline(clock)
         self._free_at = clock()
@@ -104,7 +106,7 @@ class Web:
         """
         url = self._url(url_or_path)
         hidden = {name: value.get_secret_value() for name, value in secret_params.items()}
-        self._secrets |= set(secret_params.values())
+        self._secrets.add(secret_params.values())
         asked = str(url.copy_merge_params(dict(params))) if params else str(url)
         full = url.copy_merge_params({**params, **hidden}) if params or hidden else url
         self._pace()
@@ -119,15 +121,17 @@ class Web:
         # The errors are raised anew from nothing: what they came from may hold a secret.
         try:
             body = retrying(self._attempt, full)
-            if wrong := complaint(body, expect, limit=self._most):
+            if wrong := complaint(body, expect, limit=self._most, show=self._secrets.shown):
                 raise Unwelcome(f"the server sent {wrong}")
         except _Later as last:
             tries = retrying.statistics.get("attempt_number", 1)
             raise Refused(
-                self._clean(f"{asked}: {last}, after {tries} of {self._conf.attempts} tries.")
+                self._secrets.clean(
+                    f"{asked}: {last}, after {tries} of {self._conf.attempts} tries."
+                )
             ) from None
         except Unwelcome as reason:
-            raise Unwelcome(self._clean(f"{asked}: {reason}.")) from None
+            raise Unwelcome(self._secrets.clean(f"{asked}: {reason}.")) from None
         return body
 
     @property
@@ -164,7 +168,7 @@ class Web:
             ) as answer:
                 found = httpx.Headers(answer.headers)
                 if answer.status in REDIRECTS and "location" in found:
-                    return _joined(url, found["location"])
+                    return self._joined(url, found["location"])
                 self._require_good(answer.status, found, answer)
                 return self._body(found, answer.iter_stream())
         except httpcore.TimeoutException:
@@ -177,6 +181,13 @@ class Web:
         except (httpcore.NetworkError, httpcore.ProtocolError) as reason:
             raise _Later(f"the connection failed or was cut short ({reason})") from None
 
+    def _joined(self, url: httpx.URL, location: str) -> httpx.URL:
+        try:
+            return url.join(location)
+        except (httpx.InvalidURL, ValueError):
+            where = self._secrets.shown(location.encode())
+            raise Unwelcome(f"the server redirects to {where}") from None
+
     def _require_good(self, status: int, headers: httpx.Headers, answer: httpcore.Response) -> None:
         if status == 200:
             return
@@ -186,8 +197,8 @@ class Web:
             if len(start) > 1000:
                 break
         what = f"status {status}"
-        start = self._clean(start.decode("utf-8", "replace")).encode()
-        what += f" {shown(start)}" if start and "content-encoding" not in headers else ""
+        if start and "content-encoding" not in headers:
+            what += f" {self._secrets.shown(start)}"
         what += f"; {DO[status]}" if status in DO else ""
         if status not in BUSY:
             raise Unwelcome(f"the server answered with {what}")
@@ -201,9 +212,8 @@ class Web:
             raise Unwelcome(f"an answer of {length} bytes is more than answer_mib allows")
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "", "gzip", "x-gzip"):
-            raise Unwelcome(
-                f"the server packs its answer as {encoding[:20]!r}, which was not asked"
-            )
+            packing = self._secrets.shown(encoding.encode())
+            raise Unwelcome(f"the server packs its answer as {packing}, which was not asked")
         unzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in encoding else None
         body = bytearray()
         for chunk in chunks:
@@ -255,14 +265,6 @@ class Web:
         self._free_at = self._clock() + state.upcoming_sleep + 60.0 / self._conf.per_minute
         return False
 
-    def _clean(self, text: str) -> str:
-        """Return `text` without our secrets, whole or their last word: servers repeat them."""
-        for secret in self._secrets:
-            whole = secret.get_secret_value()
-            for part in (whole, whole.split(" ")[-1]):
-                text = text.replace(part, "***") if part else text
-        return text
-
 
 def _asked_wait(headers: httpx.Headers) -> float | None:
     """Return the seconds of `Retry-After`: a number, or a date by the server's own clock.
@@ -277,13 +279,6 @@ def _asked_wait(headers: httpx.Headers) -> float | None:
     except (ValueError, TypeError):
         return None
     return max(gap.total_seconds(), 0.0) or None
-
-
-def _joined(url: httpx.URL, location: str) -> httpx.URL:
-    try:
-        return url.join(location)
-    except (httpx.InvalidURL, ValueError):
-        raise Unwelcome(f"the server redirects to {shown(location.encode())}") from None
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

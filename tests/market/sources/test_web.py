@@ -1,5 +1,6 @@
 """A server is asked politely, within bounds, and with suspicion of what it says."""
 
+import json
 import logging
 from collections.abc import Iterator
 from datetime import date
@@ -145,6 +146,23 @@ def test_secrets_are_in_no_error_no_log_and_no_repr(vendor, caplog):
     assert key not in told
     assert token not in told
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("before", [0, 60, 85, 95, 110])
+def test_no_piece_of_a_secret_is_left_where_an_answer_is_cut(before, vendor):
+    key = "abcdef0123456789" * 2
+    for answer in (
+        Answer(b"." * before + key.encode()),
+        Answer(json.dumps({"detail": "." * before + key}).encode()),
+        Answer(b"", 302, {"Location": f"http://[::{'p' * before}{key}"}),
+        Answer(b"." * before + key.encode(), 401),
+        Answer(b"{}", 200, {"Content-Encoding": "x" * (before // 6) + key}),
+    ):
+        vendor.routes = {"/x": lambda request, answer=answer: answer}
+        feed = Web(settings(vendor.url), headers={"Key": SecretStr(key)})
+        with pytest.raises(Unwelcome) as caught:
+            feed.get("/x", expect="json")
+        assert "abcd" not in str(caught.value)
 
 
 def test_a_secret_that_cannot_be_sent_is_not_shown():

@@ -114,8 +114,8 @@ class Desk:
             return verdict.clean, actions, verdict.told.listings
         known = frames.shaped(self.memory.listed, frames.RAW_LISTINGS)
         told = pl.concat([known, verdict.told.listings])
-        closes = self.memory.closes
-        linked = chained(verdict.clean, told, closes, self.settings.continuous, self.days)
+        recent = self.memory.recent
+        linked = chained(verdict.clean, told, recent, self.settings.continuous, self.days)
         return (
             pl.concat([verdict.clean, linked.bars]),
             pl.concat([frames.shaped(actions, frames.RAW_ACTIONS), linked.actions]),

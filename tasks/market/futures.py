@@ -1,8 +1,9 @@
 """Contracts of one root chained into a series that never expires.
 
 The continuous bar is the bar of the contract in front, as traded. On the session another contract
-comes to the front, an action `roll` pays the holder the old close less the new one, both at the
-session before: who held one unit at `old` has a contract at `new` and `old - new` in cash, so
+comes to the front, an action `roll` pays the holder the old close less the new one, both of the
+last session on which both closed, as a rule the one before: who held one unit at `old` has a
+contract at `new` and `old - new` in cash, so
 
     r(s) = (p(s) + old - new) / old - 1 = (p(s) - new) / old,
 
@@ -11,6 +12,7 @@ the new contract's own change over the price that was held. In contango the roll
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -33,7 +35,7 @@ class Chained(NamedTuple):
 def chained(
     bars: pl.DataFrame,
     contracts: pl.DataFrame,
-    eve: pl.DataFrame,
+    recent: pl.DataFrame,
     chains: Mapping[str, Continuous],
     days: Calendar,
 ) -> Chained:
@@ -45,17 +47,20 @@ def chained(
     traded most, and at the latest then too. It never goes back in expiry, and only to a contract
     that closed on the session before. A front without a bar there has not been outdone: the row
     may only be missing. The first front is the nearest (by volume, the most traded)
-    with a bar. A row that corrects an earlier session is that of the contract in front then.
+    with a bar. A front that is due and has no bar there gives way to a contract that once closed
+    beside it. A row that corrects an earlier session is that of the contract in front then; it
+    counts in what is decided from then on, and a roll that was paid by it is told anew.
 
     All that is carried from night to night stands in the lake: the listing of a continuous symbol
-    names the contract in front since its `from_session`, and the eve's rows hold the last closes.
+    names the contract in front since its `from_session`, and the recent rows hold the closes.
 
     Args:
         bars: `RAW_BARS` that passed the gate.
         contracts: Rows of `RAW_LISTINGS` known tonight, in the order they became known; those of
             the continuous symbols too. A contract without `root` or `to_session`, its last trade,
             is in no chain.
-        eve: (symbol, session, close, volume): the last clean row of each symbol before tonight.
+        recent: (symbol, session, close, volume): the clean rows of the last sessions, as they were
+            known before tonight.
         chains: Continuous symbol -> how it is chained.
         days: The source's calendar.
     """
@@ -65,12 +70,12 @@ def chained(
     rolls: list[Row] = []
     listings: list[Row] = []
     for symbol in sorted(chains):
-        chain = _Chain(symbol, chains[symbol], contracts, eve, days)
+        chain = _Chain(symbol, chains[symbol], contracts, recent, days)
         own = bars.filter(pl.col("symbol").is_in(list(chain.contracts)))
         for part in own.sort("session", "symbol").partition_by("session"):
             chain.go_on(part)
         rows += chain.rows
-        rolls += chain.rolls
+        rolls += chain.rolls()
         listings += chain.fronts
     return Chained(
         pl.DataFrame(rows, schema=RAW_BARS).sort("session", "symbol"),
@@ -88,37 +93,40 @@ class _Quote(NamedTuple):
 
 
 class _Chain:
-    """One continuous symbol, led from session to session.
-
-    `rows`, `rolls` and `fronts` collect what is new.
-    """
+    """One continuous symbol, led from session to session; `rows` and `fronts` collect the new."""
 
     def __init__(
         self,
         symbol: str,
         rules: Continuous,
         contracts: pl.DataFrame,
-        eve: pl.DataFrame,
+        recent: pl.DataFrame,
         days: Calendar,
     ):
         self._symbol, self._rules, self._days = symbol, rules, days
-        known = contracts.unique("symbol", keep="last", maintain_order=True)
-        dated = known.filter(
-            pl.col("root") == rules.root,
-            pl.col("to_session").is_not_null(),
-            symbol != pl.col("symbol"),
-        ).sort("to_session", "symbol")
+        dated = (
+            contracts.unique("symbol", keep="last", maintain_order=True)
+            .filter(
+                pl.col("root") == rules.root,
+                pl.col("to_session").is_not_null(),
+                symbol != pl.col("symbol"),
+            )
+            .sort("to_session", "symbol")
+        )
         self.contracts = {row["symbol"]: row for row in dated.iter_rows(named=True)}
         own = contracts.filter(pl.col("symbol") == symbol).sort("from_session", maintain_order=True)
         self._past = list(
             own.select("from_session", "name").iter_rows()
         )  # who is in front since when
-        held = eve.filter(pl.col("symbol").is_in(list(self.contracts)))
-        self._quotes = {row["symbol"]: _quote(row) for row in held.iter_rows(named=True)}
+        self._quotes: dict[str, _Quote] = {}  # the newest of each contract
+        self._closes: dict[str, dict[date, float]] = {}
+        held = recent.filter(pl.col("symbol").is_in(list(self.contracts)))
+        for row in held.sort("session").iter_rows(named=True):
+            self._see(row)
         seen = [quote.session for quote in self._quotes.values()]
         self._decided = max([*seen, *(since for since, _ in self._past)], default=date.min)
+        self._paid = self._payments()
         self.rows: list[Row] = []
-        self.rolls: list[Row] = []
         self.fronts: list[Row] = []
 
     def go_on(self, rows: pl.DataFrame) -> None:
@@ -127,11 +135,42 @@ class _Chain:
         session = rows["session"][0]
         if session > self._decided:
             self._decide(session, by_symbol)
-            self._quotes |= {name: _quote(row) for name, row in by_symbol.items()}
             self._decided = session
+        for row in by_symbol.values():
+            self._see(row)
         front = self._front(session)
         if front in by_symbol:
             self.rows.append(by_symbol[front] | {"symbol": self._symbol})
+
+    def rolls(self) -> list[Row]:
+        """Return the rolls of tonight, and the older ones of which a close was corrected."""
+        new = {row["from_session"] for row in self.fronts}
+        about: Row = {"symbol": self._symbol, "kind": "roll"}
+        return [
+            about | {"ex_session": since, "value": value}
+            for since, value in self._payments().items()
+            if since in new or self._paid.get(since, value) != value
+        ]
+
+    def _payments(self) -> dict[date, float]:
+        """Return what each roll pays by the closes that are known, where they are."""
+        found = {}
+        for (_, old), (since, new) in pairwise(self._past):
+            shared = [day for day in self._shared(old, new) if day < since]
+            if old != new and shared:
+                found[since] = self._closes[old][max(shared)] - self._closes[new][max(shared)]
+        return found
+
+    def _shared(self, one: str, other: str) -> set[date]:
+        """Return the sessions on which both closed."""
+        return self._closes.get(one, {}).keys() & self._closes.get(other, {}).keys()
+
+    def _see(self, row: Row) -> None:
+        """Remember a row; one that comes later for its session takes the place of the first."""
+        name, quote = row["symbol"], _quote(row)
+        self._closes.setdefault(name, {})[quote.session] = quote.close
+        if name not in self._quotes or self._quotes[name].session <= quote.session:
+            self._quotes[name] = quote
 
     def _front(self, session: date) -> str | None:
         held = [name for since, name in self._past if since <= session]
@@ -150,10 +189,6 @@ class _Chain:
             new = self._next(front, session)
         if new is None:
             return
-        if front is not None:
-            value = self._quotes[front].close - self._quotes[new].close
-            roll = {"ex_session": session, "symbol": self._symbol, "kind": "roll", "value": value}
-            self.rolls.append(roll)
         said = ("exchange", "currency", "multiplier", "root")
         about = {name: self.contracts[new][name] for name in said}
         what = {"symbol": self._symbol, "name": new, "asset_class": "future"}
@@ -177,13 +212,14 @@ class _Chain:
             for name in self._eligible(there, session)
             if self._expiry(name) > self._expiry(front)
         ]
+        held, due = self._quotes[front], self._ripe(front, session)
+        if held.session < before:
+            later = [name for name in later if self._shared(front, name)]
         if not later:
             return None
-        due = self._ripe(front, session)
         if self._rules.roll == "calendar":
             return later[0] if due else None
         most = max(later, key=lambda name: self._quotes[name].volume)
-        held = self._quotes[front]
         outdone = held.session == before and self._quotes[most].volume > held.volume
         return most if due or outdone else None
 

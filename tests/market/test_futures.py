@@ -13,15 +13,14 @@ from tasks.market.futures import Chained, chained
 from tasks.market.history import History
 from tests.market.curves import DAYS, Curve, curve
 
-EVE = ["symbol", "session", "open", "high", "low", "close", "volume"]
-NO_EVE = empty(RAW_BARS).select(EVE)
+NOTHING = empty(RAW_BARS)
 CALENDAR = {"CL": Continuous(root="CL", roll="calendar", sessions_before=5)}
 VOLUME = {"CL": Continuous(root="CL", roll="volume", sessions_before=3)}
 BOTH = pytest.mark.parametrize("chains", [CALENDAR, VOLUME], ids=["calendar", "volume"])
 
 
 def in_one_go(market: Curve, chains: dict[str, Continuous]) -> Chained:
-    return chained(market.bars, market.contracts, NO_EVE, chains, DAYS)
+    return chained(market.bars, market.contracts, NOTHING, chains, DAYS)
 
 
 def fronts(found: Chained) -> list[tuple[date, str]]:
@@ -48,7 +47,7 @@ AB = listed(A=date(2020, 6, 10), B=date(2020, 7, 10))
 def test_a_roll_pays_the_old_close_less_the_new_of_the_session_before():
     bars = small((1, "A", 40.0, 9), (1, "B", 42.0, 5), (2, "A", 41.0, 4), (2, "B", 44.0, 6))
     bars = pl.concat([bars, small((3, "A", 41.5, 1), (3, "B", 45.1, 9))])
-    found = chained(bars, AB, NO_EVE, VOLUME, DAYS)
+    found = chained(bars, AB, NOTHING, VOLUME, DAYS)
     assert found.bars.select("session", "symbol", "close").rows() == [
         (date(2020, 6, 1), "CL", 40.0),
         (date(2020, 6, 2), "CL", 41.0),
@@ -102,7 +101,7 @@ def test_by_volume_it_gives_way_at_the_latest_before_its_last_trade():
         for day in (1, 2, 3, 4, 5, 8)
         for name, volume in (("A", 9), ("B", 1))
     ]
-    found = chained(small(*bars), AB, NO_EVE, VOLUME, DAYS)
+    found = chained(small(*bars), AB, NOTHING, VOLUME, DAYS)
     assert fronts(found) == [(date(2020, 6, 1), "A"), (date(2020, 6, 5), "B")]
 
 
@@ -136,7 +135,7 @@ def test_it_only_ever_goes_forward_in_expiry(chains):
 def test_it_never_goes_back_to_a_contract_that_trades_again():
     bars = [(1, "A", 40, 9), (1, "B", 42, 5), (2, "A", 40, 1), (2, "B", 42, 5)]
     bars += [(3, "A", 40, 99), (3, "B", 42, 5), (4, "A", 40, 99), (4, "B", 42, 5)]
-    found = chained(small(*bars), AB, NO_EVE, VOLUME, DAYS)
+    found = chained(small(*bars), AB, NOTHING, VOLUME, DAYS)
     assert fronts(found) == [(date(2020, 6, 1), "A"), (date(2020, 6, 3), "B")]
 
 
@@ -144,7 +143,7 @@ def test_it_passes_over_a_contract_that_hardly_trades():
     three = pl.concat([AB, listed(C=date(2020, 8, 10))])
     rows = [(day, *row) for day in (1, 2) for row in (("A", 40, 5), ("B", 41, 1), ("C", 42, 9))]
     rows[0] = (1, "A", 40, 99)
-    found = chained(small(*rows, (3, "C", 43, 9)), three, NO_EVE, VOLUME, DAYS)
+    found = chained(small(*rows, (3, "C", 43, 9)), three, NOTHING, VOLUME, DAYS)
     assert fronts(found)[-1] == (date(2020, 6, 3), "C")
 
 
@@ -156,10 +155,10 @@ def test_it_waits_for_a_contract_that_closed_on_the_session_before():
         (10, "A", 39.0, 1),
         (10, "B", 42.0, 3),
     ]
-    found = chained(small(*rows), AB, small((5, "A", 1.0, 9)).select(EVE), CALENDAR | {}, DAYS)
+    found = chained(small(*rows), AB, small((5, "A", 1.0, 9)), CALENDAR, DAYS)
     assert fronts(found)[0][1] == "B"
     known = pl.concat([AB, front_row("A", date(2020, 6, 1))])
-    found = chained(small(*rows), known, small((5, "A", 1.0, 9)).select(EVE), CALENDAR, DAYS)
+    found = chained(small(*rows), known, small((5, "A", 1.0, 9)), CALENDAR, DAYS)
     assert fronts(found) == [(date(2020, 6, 10), "B")]
     assert found.actions["value"].to_list() == [41.0 - 43.0]
 
@@ -192,9 +191,9 @@ def test_bars_from_a_session_on_move_no_decision_up_to_it(chains):
 
 def test_a_corrected_row_is_that_of_the_contract_in_front_then():
     known = pl.concat([AB, front_row("A", date(2020, 6, 1)), front_row("B", date(2020, 6, 3))])
-    eve = small((3, "A", 40, 1), (3, "B", 42, 9), (3, "CL", 42, 9)).select(EVE)
+    recent = small((3, "A", 40, 1), (3, "B", 42, 9), (3, "CL", 42, 9))
     rows = small((2, "A", 39.5, 9), (2, "B", 41.5, 1), (3, "B", 42.5, 9), (4, "B", 43, 9))
-    found = chained(rows, known, eve, VOLUME, DAYS)
+    found = chained(rows, known, recent, VOLUME, DAYS)
     assert found.bars["close"].to_list() == [39.5, 42.5, 43.0]
     assert found.actions.is_empty()
     assert found.listings.is_empty()
@@ -202,14 +201,14 @@ def test_a_corrected_row_is_that_of_the_contract_in_front_then():
 
 def test_a_session_without_a_bar_of_the_front_has_none_and_brings_no_roll():
     rows = small((1, "A", 40, 9), (1, "B", 42, 1), (2, "B", 43, 5), (3, "A", 41, 9))
-    found = chained(rows, AB, NO_EVE, VOLUME, DAYS)
+    found = chained(rows, AB, NOTHING, VOLUME, DAYS)
     assert found.bars["session"].to_list() == [date(2020, 6, 1), date(2020, 6, 3)]
     assert found.actions.is_empty()
 
 
 def test_prices_below_zero_are_chained_like_any_other():
     rows = small((1, "A", 18.27, 9), (1, "B", 25.0, 1), (2, "A", -37.63, 2), (2, "B", 20.4, 9))
-    found = chained(pl.concat([rows, small((3, "B", 11.6, 9))]), AB, NO_EVE, VOLUME, DAYS)
+    found = chained(pl.concat([rows, small((3, "B", 11.6, 9))]), AB, NOTHING, VOLUME, DAYS)
     assert found.bars["close"].to_list() == [18.27, -37.63, 11.6]
     assert found.actions["value"].to_list() == [pytest.approx(-37.63 - 20.4)]
 
@@ -225,22 +224,22 @@ def test_contracts_of_other_roots_and_without_a_last_trade_are_left_alone():
     other = AB.with_columns(pl.col("symbol") + "X", root=pl.lit("NG"))
     vague = listed(C=date(2020, 8, 10)).with_columns(to_session=pl.lit(None, pl.Date))
     rows = small((1, "A", 40, 1), (1, "AX", 3, 9), (1, "C", 41, 9))
-    found = chained(rows, pl.concat([AB, other, vague]), NO_EVE, VOLUME, DAYS)
+    found = chained(rows, pl.concat([AB, other, vague]), NOTHING, VOLUME, DAYS)
     assert found.bars["close"].to_list() == [40.0]
 
 
 def test_says_what_cannot_be_chained():
     rows = small((1, "A", 40, 1))
     with pytest.raises(ValueError, match="source has bars of A: name its chains otherwise"):
-        chained(rows, AB, NO_EVE, {"A": VOLUME["CL"]}, DAYS)
+        chained(rows, AB, NOTHING, {"A": VOLUME["CL"]}, DAYS)
     lost = pl.concat([AB, front_row("Z", date(2020, 5, 1))])
     with pytest.raises(ValueError, match="CL stands on Z, of which no listing"):
-        chained(rows, lost, NO_EVE, VOLUME, DAYS)
+        chained(rows, lost, NOTHING, VOLUME, DAYS)
 
 
 def test_without_chains_or_rows_there_is_nothing():
     for found in (
-        chained(small((1, "A", 40, 1)), AB, NO_EVE, {}, DAYS),
-        chained(empty(RAW_BARS), AB, NO_EVE, VOLUME, DAYS),
+        chained(small((1, "A", 40, 1)), AB, NOTHING, {}, DAYS),
+        chained(empty(RAW_BARS), AB, NOTHING, VOLUME, DAYS),
     ):
         assert all(frame.is_empty() for frame in found)

@@ -8,15 +8,14 @@ from tasks.market.frames import RAW_BARS, empty
 from tasks.market.futures import Chained, chained
 from tests.market.curves import DAYS, Curve, curve
 
-EVE = ["symbol", "session", "open", "high", "low", "close", "volume"]
-NO_EVE = empty(RAW_BARS).select(EVE)
+NOTHING = empty(RAW_BARS)
 CALENDAR = {"CL": Continuous(root="CL", roll="calendar", sessions_before=5)}
 VOLUME = {"CL": Continuous(root="CL", roll="volume", sessions_before=3)}
 BOTH = pytest.mark.parametrize("chains", [CALENDAR, VOLUME], ids=["calendar", "volume"])
 
 
 def in_one_go(market: Curve, chains: dict[str, Continuous]) -> Chained:
-    return chained(market.bars, market.contracts, NO_EVE, chains, DAYS)
+    return chained(market.bars, market.contracts, NOTHING, chains, DAYS)
 
 
 def nightly(market: Curve, chains: dict[str, Continuous], *, memory: int | None = None) -> Chained:
@@ -25,20 +24,15 @@ def nightly(market: Curve, chains: dict[str, Continuous], *, memory: int | None 
     With `memory` each night starts anew from what a lake holds of that many last sessions.
     """
     sessions = market.bars["session"].unique().sort().to_list()
-    listed, stored, eve, told = market.contracts, empty(RAW_BARS), NO_EVE, []
+    listed, stored, told = market.contracts, empty(RAW_BARS), []
     for place in range(len(sessions)):
         tonight = market.bars.filter(
             pl.col("session").is_in(sessions[max(place - 1, 0) : place + 1])
         )
-        if memory is not None:
-            recent = stored.filter(
-                pl.col("session").is_in(sessions[max(place - memory, 0) : place])
-            )
-            eve = newest(recent)
-        found = chained(tonight, listed, eve, chains, DAYS)
-        clean = pl.concat([tonight, found.bars])
-        stored = pl.concat([stored, clean]).unique(["session", "symbol"], keep="last")
-        eve = newest(pl.concat([eve, clean.select(EVE)]))
+        first = 0 if memory is None else max(place - memory, 0)
+        recent = stored.filter(pl.col("session").is_in(sessions[first:place]))
+        found = chained(tonight, listed, recent, chains, DAYS)
+        stored = newest(pl.concat([stored, tonight, found.bars]))
         listed = pl.concat([listed, found.listings])
         told.append(found)
     bars = pl.concat([one.bars for one in told]).unique(["session", "symbol"], keep="last")
@@ -50,8 +44,7 @@ def nightly(market: Curve, chains: dict[str, Continuous], *, memory: int | None 
 
 
 def newest(bars: pl.DataFrame) -> pl.DataFrame:
-    rows = bars.select(EVE).sort("session", maintain_order=True)
-    return rows.unique("symbol", keep="last", maintain_order=True)
+    return bars.unique(["session", "symbol"], keep="last", maintain_order=True)
 
 
 @BOTH
@@ -77,10 +70,10 @@ def test_a_night_that_was_lost_is_made_up_from_the_next():
     rolled = whole.listings["from_session"][2]
     at = sessions.index(rolled)
     early = market.bars.filter(pl.col("session") < rolled)
-    first = chained(early, market.contracts, NO_EVE, VOLUME, DAYS)
+    first = chained(early, market.contracts, NOTHING, VOLUME, DAYS)
     late = market.bars.filter(pl.col("session").is_in(sessions[at : at + 2]))
     known = pl.concat([market.contracts, first.listings])
-    eve = newest(pl.concat([early, first.bars]))
-    then = chained(late, known, eve, VOLUME, DAYS)
+    recent = pl.concat([early, first.bars])
+    then = chained(late, known, recent, VOLUME, DAYS)
     assert then.actions.equals(whole.actions.filter(pl.col("ex_session") == rolled))
     assert then.bars.equals(whole.bars.filter(pl.col("session").is_in(sessions[at : at + 2])))

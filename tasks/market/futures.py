@@ -22,6 +22,8 @@ from tasks.market.calendar import Calendar
 from tasks.market.frames import RAW_ACTIONS, RAW_BARS, RAW_LISTINGS
 
 Row = dict[str, Any]
+# What holds of a contract until it is said otherwise.
+_LASTING = ["exchange", "currency", "multiplier", "root", "to_session"]
 
 
 class Chained(NamedTuple):
@@ -57,8 +59,8 @@ def chained(
     Args:
         bars: `RAW_BARS` that passed the gate.
         contracts: Rows of `RAW_LISTINGS` known tonight, in the order they became known; those of
-            the continuous symbols too. A contract without `root` or `to_session`, its last trade,
-            is in no chain.
+            the continuous symbols too. What a later row of a contract does not say holds on. A
+            contract without `root` or `to_session`, its last trade, is in no chain.
         recent: (symbol, session, close, volume): the clean rows of the last sessions, as they were
             known before tonight.
         chains: Continuous symbol -> how it is chained.
@@ -104,8 +106,9 @@ class _Chain:
         days: Calendar,
     ):
         self._symbol, self._rules, self._days = symbol, rules, days
+        known = contracts.with_columns(pl.col(_LASTING).forward_fill().over("symbol"))
         dated = (
-            contracts.unique("symbol", keep="last", maintain_order=True)
+            known.unique("symbol", keep="last", maintain_order=True)
             .filter(
                 pl.col("root") == rules.root,
                 pl.col("to_session").is_not_null(),

@@ -113,3 +113,18 @@ def test_no_close_from_the_session_of_the_roll_on_moves_what_it_pays(chains):
     for close in (41.0, 4100.0):
         late = bars((8, "A", close, 99), (8, "B", close, 5))
         assert rolls(chained(late, standing_on("A"), known, chains, DAYS)) == [(day(8), -1.0)]
+
+
+def test_a_contract_that_is_listed_again_keeps_what_is_not_said_again():
+    told = listings(
+        A | {"multiplier": 1000.0, "currency": "USD"},
+        B | {"multiplier": 1000.0, "currency": "USD"},
+        {"symbol": "CL", "name": "A", "from_session": day(1)},
+        {"symbol": "A", "name": "Crude"},
+        {"symbol": "B", "name": "Crude", "root": "CL"},
+    )
+    known = bars((2, "A", 50.0, 10), (2, "B", 51.0, 20))
+    found = chained(bars((3, "A", 56.0, 5), (3, "B", 52.0, 30)), told, known, VOLUME, DAYS)
+    assert rolls(found) == [(day(3), 50.0 - 51.0)]
+    about = found.listings.select("name", "currency", "multiplier", "root").rows()
+    assert about == [("B", "USD", 1000.0, "CL")]

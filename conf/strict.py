@@ -15,6 +15,9 @@ Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="Of th
 
 
 class Strict(BaseModel):
-    """A frozen settings object that refuses unknown keys."""
+    """A frozen settings object that refuses unknown keys.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Errors name the key and the rule, not the value: it may be a secret in the wrong place.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -53,8 +53,10 @@ def _load(path: Path, kind: Any) -> Any:
         raise FileNotFoundError(f"No {path.stem!r} in {path.parent}; there is: {known}.")
     try:
         return TypeAdapter(kind).validate_python(yaml.safe_load(path.read_text()))
-    except ValidationError as error:
-        raise ValueError(f"{path} cannot be used: {error}") from error
+    except ValidationError as error:  # its own text would show values: one may be a secret
+        wrong = error.errors(include_input=False, include_context=False, include_url=False)
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
+        raise ValueError(f"{path} cannot be used: {told}") from None
 
 
 def load_book(name: str) -> Book:

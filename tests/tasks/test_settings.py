@@ -1,9 +1,12 @@
 """Settings say what is wrong, and every run is about one session."""
 
 from datetime import UTC, date, datetime
+from traceback import format_exception
 
 import pytest
+import yaml
 
+from conf.schema import TiingoSource
 from tasks import settings
 from tests.house import BOOK, CONTEST, SOURCE
 
@@ -62,6 +65,26 @@ def test_a_typo_in_a_book_is_named(house):
     house.write("books", "typo", BOOK.replace("capital:", "capitol:"))
     with pytest.raises(ValueError, match="capitol"):
         settings.load_book("typo")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("key_variable: 0f3c2d9a7b1e", "key_variable: String should match"),
+        ("base_url: https://me:0f3c2d9a7b1e@api.tiingo.com", "base_url: Value error, base_url"),
+        ("token: 0f3c2d9a7b1e", "token: Extra inputs are not permitted"),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_named_by_its_key_and_not_shown(house, line, told):
+    packaged = (settings.PACKAGED / "sources" / "tiingo.yaml").read_text()
+    house.write("sources", "leaky", f"{packaged}\n{line}\n")
+    with pytest.raises(ValueError, match=f"cannot be used: tiingo.{told}") as caught:
+        settings.load_source("leaky")
+    shown = "".join(format_exception(caught.value))
+    assert "0f3c2d9a7b1e" not in shown
+    with pytest.raises(ValueError, match="validation error") as caught:
+        TiingoSource(**yaml.safe_load(f"{packaged}\n{line}\n"))
+    assert "0f3c2d9a7b1e" not in str(caught.value)
 
 
 def test_an_unknown_model_lists_the_known_ones(house):

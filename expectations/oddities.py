@@ -80,11 +80,11 @@ def idle(rows: pl.DataFrame, recent: pl.DataFrame, classes: pl.DataFrame) -> pl.
     usual = usual_volumes(recent.filter(pl.col("session") < newest))
     if usual.is_empty() or rows.is_empty():
         return pl.DataFrame(schema=_NAMED)
-    liquid = (pl.col("worth") >= pl.col("worth").median()).fill_null(False)
-    usual = usual.with_columns(liquid=liquid)
-    told = rows.join(usual, on="symbol").join(
-        ruled(classes).select("symbol", "traded", "tick"), on="symbol"
+    usual = usual.with_columns(liquid=pl.col("worth") >= pl.col("worth").median())
+    told = rows.join(usual, on="symbol", how="left").with_columns(
+        pl.col("liquid").fill_null(False)  # of a name that is new nobody knows it
     )
+    told = told.join(ruled(classes).select("symbol", "traded", "tick"), on="symbol")
     known = pl.concat([recent.select(_LAST), rows.select(_LAST)])
     sessions = told.partition_by("session", maintain_order=True)
     return pl.concat([_without_volume(told), *(_stuck(part, known, recent) for part in sessions)])
@@ -105,7 +105,8 @@ def _without_volume(told: pl.DataFrame) -> pl.DataFrame:
 def _stuck(told: pl.DataFrame, known: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
     """Return rows with all four prices of the eve: moving names, traded, and not once at rest.
 
-    `told` are rows of one session; the eve is what was known of it, or what tonight says of it.
+    A name too new to have moved for long is moving where the day's range says so. `told` are rows
+    of one session; the eve is what was known of it, or what tonight says of it.
     """
     before = known.filter(pl.col("session") < told["session"].max())
     newest = before.filter(pl.col("session") == pl.col("session").max().over("symbol"))
@@ -117,8 +118,9 @@ def _stuck(told: pl.DataFrame, known: pl.DataFrame, recent: pl.DataFrame) -> pl.
         (pl.col("volume") > 0) & ((same & ranged) | (carried & pl.col("liquid")))
     )
     found = found.unique(_KEY)
-    moving = own_scales(found.select(_KEY), recent).filter(pl.col("own") >= _MOVES)
-    return found.join(moving.select(_KEY), on=_KEY, how="semi").select(
+    scaled = found.join(own_scales(found.select(_KEY), recent), on=_KEY, how="left")
+    day_range = (pl.col("high") - pl.col("low")) / pl.col("close").abs()
+    return scaled.filter(pl.coalesce("own", day_range) >= _MOVES).select(
         *_KEY,
         rule=pl.lit("stuck price"),
         detail=pl.format("open, high, low and close of the eve again, close {}", "close"),

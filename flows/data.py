@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,13 +25,9 @@ def verdicts(source: SourceOption = None, as_json: Json = False) -> None:
     """Say what the gate said of every night: pass, warn, block or skip, and why."""
     _ready()
     from tasks.backfill import verdict_list
-    from tasks.coverage import sources_with_data
-    from tasks.settings import load_source, open_lake
+    from tasks.settings import open_lake
 
-    names = [source] if source else sources_with_data()
-    for name in names:
-        load_source(name)  # says which there are
-    found = [one for name in names for one in verdict_list(open_lake(), name)]
+    found = [one for name in _sources(source) for one in verdict_list(open_lake(), name)]
     if as_json:
         typer.echo(json.dumps(found, default=str, indent=1))
         return
@@ -53,9 +50,9 @@ def verdicts(source: SourceOption = None, as_json: Json = False) -> None:
 def status(source: SourceOption = None, as_json: Json = False) -> None:
     """Show coverage, freshness, quarantine and revisions of each source."""
     _ready()
-    from tasks.coverage import coverage, sources_with_data
+    from tasks.coverage import coverage
 
-    found = [coverage(name) for name in ([source] if source else sources_with_data())]
+    found = [coverage(name) for name in _sources(source)]
     if as_json:
         typer.echo(json.dumps(found, default=str, indent=1))
         return
@@ -71,14 +68,14 @@ def _shown(one: dict[str, Any]) -> Table:
     table.add_column(style="dim")
     table.add_column()
     judged = ", ".join(f"{count} {verdict}" for verdict, count in one["verdicts"].items())
+    waiting = f"{one['waiting']} landed but not judged" if one["waiting"] else ""
+    span = f"{one['first']} to {one['last']}: {judged}" if judged else "none judged"
     lately = ", ".join(f"{rule} {count:,}" for rule, count in one["quarantined_lately"].items())
     behind = one["sessions_behind"]
+    late = f"{behind} session{'s' * (behind != 1)} behind" if behind else "as new as can be"
     rows = {
-        "nights": f"{one['first']} to {one['last']}: {judged or 'none judged'}"
-        + (f"; {one['waiting']} landed but not judged" if one["waiting"] else ""),
-        "newest": f"{one['newest_session']}, {behind} sessions behind"
-        if behind is not None
-        else "no clean row",
+        "nights": f"{span}; {waiting}" if waiting else span,
+        "newest": "no clean row" if behind is None else f"{one['newest_session']}, {late}",
         "holds": f"{one['rows']:,} rows of {one['instruments']:,} instruments",
         "revised": f"{one['revised']:,} closes were changed by a later delivery",
         "set aside": f"{one['quarantined']:,} rows; in the last nights: {lately or 'none'}"
@@ -102,12 +99,17 @@ def release(
     by: Annotated[str | None, typer.Option(help="Who says so; empty: the user here.")] = None,
 ) -> None:
     """Let rows out of quarantine, for a reason that is kept, and judge what follows anew."""
-    _ready()
+    data = _ready()
+    if not reason.strip():
+        raise _refused("A row leaves quarantine for a reason: say which with --reason.")
+    _sources(source)
     import getpass
 
     from flows.cli import finish, run
+    from flows.logs import keep_errors
     from flows.quarantine import release as flow
 
+    keep_errors(data / "logs" / "errors.log")
     finish(
         run(
             flow,
@@ -125,7 +127,24 @@ def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
 
 
-def _ready() -> None:
+def _sources(source: str | None) -> list[str]:
+    """Return the source that was asked for, or all that hold data; leave where there is none."""
+    from tasks.coverage import sources_with_data
+    from tasks.settings import load_source
+
+    try:
+        return [source] if source and load_source(source) else sources_with_data()
+    except (FileNotFoundError, ValueError) as error:  # it says which there are, or what is wrong
+        raise _refused(str(error)) from None
+
+
+def _refused(why: str) -> typer.Exit:
+    """Say why a command cannot be done as it was given; return what to raise."""
+    typer.echo(why, err=True)
+    return typer.Exit(2)
+
+
+def _ready() -> Path:
     from flows.cli import ready
 
-    ready()
+    return ready()

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tasks.market import frames
-from tasks.reports.verdict import MOST_ROWS, verdict_page
+from tasks.reports.verdict import CAME_OF, MOST_ROWS, verdict_page
 
 NIGHT = date(2015, 4, 6)
 FINDINGS = [
@@ -63,6 +63,21 @@ def test_says_what_failed_how_much_where_and_what_was_done():
     for said in ("24,107 rows (66.48%)", "A 2015-04-02, ...", "at most 36.261", "dropped", "AIRI"):
         assert said in page
     assert "1 of 3 findings are as they should be" in page
+
+
+@pytest.mark.parametrize("verdict", ["block", "skip"])
+def test_says_what_came_of_a_night_that_is_not_used(verdict):
+    assert CAME_OF[verdict] in verdict_page(verdicts(verdict=verdict), quarantine())
+    assert CAME_OF[verdict] not in verdict_page(verdicts(), quarantine())
+
+
+def test_counts_its_verdicts_and_names_a_place_once():
+    one = json.dumps([{**FINDINGS[0], "rows": 1, "examples": ["A 2015-04-02"] * 3}])
+    both = pl.concat([verdicts(findings=one), verdicts(delivery=date(2015, 4, 7))])
+    page = verdict_page(both, quarantine())
+    assert "The newest 2 deliveries: 2 warn." in page
+    assert "1 row (66.48%)" in page
+    assert "A 2015-04-02, A" not in page
 
 
 def test_leaves_what_passed_out():

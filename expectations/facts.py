@@ -15,6 +15,9 @@ from expectations.sorting import Reach
 
 Facts = dict[str, float]
 
+# Of 320 real nights none brought less than 0.91 of the median of those before it.
+MOST_OF_IT = 2 / 3  # share of the usual rows below which a night counts as half
+HALF = 0.5  # likewise where few rows are usual, or only the source says how many
 ALLOWED = 3  # so many oddities are no pattern, however small the night
 _SAME = 1e-6  # closes that differ by less than this share are the same
 _BREADTH = ("missing_names", "new_names", "opens_beyond", "columns_lost")
@@ -64,14 +67,15 @@ def night_bounds(
 ) -> Facts:
     """Return the parameters of the night's suite: shares of what was delivered or expected.
 
-    `rows` and `actions` were delivered; `own_rows` the last clean night brought, None on the first.
+    `rows` and `actions` were delivered; `own_rows` a usual night brought, None on the first.
     """
     clean = sorted_out.clean
     usual = source.expected_rows if own_rows is None else own_rows
+    least = HALF if own_rows is None or own_rows < FEWEST else MOST_OF_IT
     keys = clean.height + sorted_out.conflicts
     names = clean["symbol"].n_unique() if reach.observed else clean.height
     return {
-        "half_own_rows": max(1, ceil(0.5 * usual)),  # nothing at all is never enough
+        "half_own_rows": max(1, ceil(least * usual)),  # nothing at all is never enough
         "usual_own_rows": ceil(0.9 * usual),
         "some_quarantined": _allowed(0.01, rows),
         "many_quarantined": _allowed(0.2, rows),

@@ -69,8 +69,8 @@ def test_a_shrinking_delivery_does_not_become_the_norm():
     for number, session in enumerate(sessions):
         here.judge(delivery(session, session, 200, price=10 + number / 100))
     after = DAYS.sessions(date(2015, 6, 15), date(2015, 6, 16))
-    assert verdict(here.judge(delivery(after[0], after[0], 110, price=10.2))) != "block"
-    assert verdict(here.judge(delivery(after[1], after[1], 70, price=10.21))) == "block"
+    assert verdict(here.judge(delivery(after[0], after[0], 140, price=10.2))) != "block"
+    assert verdict(here.judge(delivery(after[1], after[1], 100, price=10.21))) == "block"
 
 
 @pytest.mark.parametrize(

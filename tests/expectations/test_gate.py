@@ -86,10 +86,21 @@ def test_blocks_the_eve_sent_again_under_tonights_date():
     assert said(judged(again)) == ("block", ["stale delivery"])
 
 
-@pytest.mark.parametrize("eve", [known(bars(EVE)), Eve(NO_CLOSES, None)], ids=["known", "first"])
-def test_blocks_half_a_delivery(eve):
-    done = judged(bars(NIGHT, NAMES[:99]), eve=eve)
+@pytest.mark.parametrize(
+    ("eve", "fewest"),
+    [(known(bars(EVE)), 134), (Eve(NO_CLOSES, None), 100)],
+    ids=["known", "first"],
+)
+def test_blocks_half_a_delivery(eve, fewest):
+    done = judged(bars(NIGHT, NAMES[: fewest - 1]), eve=eve)
     assert said(done) == ("block", ["half delivery"])
+    assert judged(bars(NIGHT, NAMES[:fewest]), eve=eve).verdict == "warn"
+
+
+def test_half_of_a_few_names_is_enough():
+    few = known(bars(EVE, NAMES[:10]))
+    assert judged(bars(NIGHT, NAMES[:5]), eve=few).verdict == "warn"
+    assert said(judged(bars(NIGHT, NAMES[:4]), eve=few)) == ("block", ["half delivery"])
 
 
 def test_warns_of_a_thin_delivery():

@@ -68,7 +68,7 @@ def test_bars_before_a_split_are_as_they_traded():
     eve = read().bars.filter(session=date.fromisoformat(EVE)).row(0, named=True)
     assert [eve[name] for name in PRICES[:4]] == [504.05, 505.77, 498.31, 499.23]
     assert eve["volume"] == 46907479
-    assert eve["adj_close"] == 122.25, "as sent"
+    assert eve["adj_close"] == 122.252, "as sent"
     day = read().bars.filter(session=date.fromisoformat(EX)).row(0, named=True)
     assert (day["close"], day["volume"]) == (129.04, 225702700)
 

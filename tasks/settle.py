@@ -27,7 +27,8 @@ def settle_book(book: str, as_of: date) -> str:
     lake, mandate = open_lake(), load_book(book)
     source = load_source(mandate.source)
     _refuse_to_rewrite(book, as_of)
-    account = _account_before(lake, book, as_of)
+    past = lake.read(f"ledger/{book}").filter(pl.col("session") < as_of)
+    account = _account_after(past, book)
     if account is None:
         rows = [ledger_frame(_with_orders(open_account(mandate.capital, as_of), book))]
     else:
@@ -42,6 +43,8 @@ def settle_book(book: str, as_of: date) -> str:
                 trades_at=source.trades_at,
                 delisting_sessions=mandate.delisting_sessions,
                 delisting_return=mandate.delisting_return,
+                late=vantage.late(session),
+                past=pl.concat([past, *rows]),
             )
             account = _with_orders(account, book)
             rows.append(ledger_frame(account, settlement))
@@ -60,8 +63,7 @@ def _refuse_to_rewrite(book: str, as_of: date) -> None:
         )
 
 
-def _account_before(lake: Lake, book: str, as_of: date) -> Account | None:
-    ledger = lake.read(f"ledger/{book}").filter(pl.col("session") < as_of)
+def _account_after(ledger: pl.DataFrame, book: str) -> Account | None:
     if ledger.is_empty():
         return None
     last = ledger.filter(pl.col("session") == ledger["session"].max())

@@ -11,6 +11,7 @@ import polars as pl
 
 from conf.schema import RiskModelConf
 from tasks.forecast import record_known
+from tasks.market.adjust import late_actions
 from tasks.market.calendar import Calendar
 from tasks.market.currency import (
     Terms,
@@ -117,6 +118,7 @@ class Vantage:
         self.history = history_of(lake, self.mandate.source, last, since=since)
         currency = self.mandate.currency
         self._rates = Rates(lake, self.mandate.source, self.roster, currency, last)
+        self._actions = lake.known("actions", as_of=last, source=self.mandate.source, prints="all")
         self._quoted: View | None = None
         self._worth = Worth((), None)
         scores = lake.read(
@@ -134,6 +136,18 @@ class Vantage:
     def day(self, as_of: date) -> pl.DataFrame:
         """Return the day of `as_of` that accounts settle at, in the book's currency."""
         return day_frame(self.roll(as_of), self._worth.unit_TN)
+
+    def late(self, as_of: date) -> pl.DataFrame:
+        """Return what `as_of` knows of names with an action that became known late, for `settle`.
+
+        `ACTIONS` with `unit_value`, what a point is worth at `as_of`, to which this is rolled.
+        """
+        quoted, unit_TN = self._as_quoted(as_of), self._worth.unit_TN
+        late = late_actions(self._actions, as_of, since=self.days.offset(as_of, -1))
+        if unit_TN is None or late.is_empty():
+            return late.with_columns(unit_value=pl.lit(1.0))
+        units = {"instrument": list(quoted.instruments), "unit_value": unit_TN[-1]}
+        return late.join(pl.DataFrame(units), on="instrument", how="left")
 
     def members(self, as_of: date) -> list[str]:
         """Return who may be held at the close of `as_of`, to which this is rolled."""
@@ -195,7 +209,7 @@ class Vantage:
             risk = seen.get(held) or seen.setdefault(held, self.risk(view, held))
             return self.look(view, account, risk)[0]
 
-        return Close(as_of, day_frame(view, self._worth.unit_TN), look)
+        return Close(as_of, day_frame(view, self._worth.unit_TN), look, self.late(as_of))
 
 
 def _past(conf: RiskModelConf) -> int:

@@ -21,8 +21,8 @@ class WebSource(SourceBase):
     per_minute: Positive = Field(60.0, description="Most requests a minute.")
     attempts: int = Field(5, ge=1, le=10, description="Tries of one request.")
     timeout_s: Positive = Field(20.0, description="Longest silence of the server.")
-    patience_s: Positive = Field(120.0, description="Longest one request may take, retries too.")
-    answer_mib: Positive = Field(64.0, description="Largest answer, once inflated.")
+    patience_s: Positive = Field(120.0, description="Longest for an answer, pages and retries too.")
+    answer_mib: Positive = Field(64.0, description="Largest answer, inflated, all its pages.")
 
     @field_validator("base_url")
     @classmethod

@@ -71,7 +71,8 @@ class AlpacaData(WebData):
         """
         for size in (self._conf.page, max(self._conf.page - 1, 2)):
             try:
-                pages = list(self._pages(request, size))
+                with self.web.pages():
+                    pages = list(self._pages(request, size))
             except _Lost:
                 continue
             return b"[" + b",".join(page.removeprefix(BOM) for page in pages) + b"]"
@@ -95,7 +96,8 @@ class AlpacaData(WebData):
         tokens: set[str] = set()
         for _ in range(MOST_PAGES):
             body = self.web.get("/v2/stocks/bars", params=params, expect="json")
-            page = _page(json.loads(body), what=_brief(request))
+            sent = json.loads(body)
+            page = _page(sent, what=_brief(request))
             keys = [(symbol, str(bar.get("t"))) for symbol, bar in page]
             if tokens and not keys:
                 raise _Lost
@@ -103,7 +105,7 @@ class AlpacaData(WebData):
                 raise Unwelcome(f"{_brief(request)}: bars of {keys[0][0]} came on two pages.")
             seen |= set(keys)
             yield body
-            token = json.loads(body)["next_page_token"]
+            token = sent["next_page_token"]
             if not token:
                 return
             if token in tokens:
@@ -128,8 +130,6 @@ def _rows(payload: Payload, reach: Reach) -> Iterator[dict[str, Any]]:
         for symbol, bar in _page(sent, what=what):
             if symbol not in asked:
                 raise Unreadable(f"{what}: {shown(symbol.encode())} was not asked for.")
-            if absent := sorted(NEEDED - bar.keys()):
-                raise Unreadable(f"{what}: a bar of {symbol} lacks {', '.join(absent)}.")
             session = _session(bar["t"])
             if session is not None and session > reach.night:
                 raise Unreadable(
@@ -153,6 +153,9 @@ def _page(sent: Any, *, what: str) -> list[tuple[str, dict[str, Any]]]:
     found = [(symbol, bar) for symbol, own in bars.items() for bar in own]
     if not all(isinstance(bar, dict) for _, bar in found):
         raise Unreadable(f"{what}: a page has a bar of another shape than it used to have.")
+    if short := next((one for one in found if not one[1].keys() >= NEEDED), None):
+        absent = ", ".join(sorted(NEEDED - short[1].keys()))
+        raise Unreadable(f"{what}: a bar of {shown(short[0].encode())} lacks {absent}.")
     return found
 
 

@@ -61,6 +61,11 @@ def complaint(
     return None
 
 
+def values_in(body: bytes) -> int:
+    """Return about how many values a JSON answer holds, before it is built."""
+    return sum(body.count(mark) for mark in (b",", b"[", b"{"))
+
+
 def json_of(body: bytes, *, what: str) -> Any:
     """Return a kept JSON answer; numbers may be NaN or infinite, as some vendors write them."""
     try:
@@ -128,7 +133,7 @@ def _text_complaint(body: bytes) -> str | None:
 
 
 def _json_complaint(body: bytes, show: Callable[[bytes], str]) -> str | None:
-    if (values := sum(body.count(mark) for mark in (b",", b"[", b"{"))) > MOST_VALUES:
+    if (values := values_in(body)) > MOST_VALUES:
         return f"JSON of about {values} values where {MOST_VALUES} are the most"
     try:
         found = json.loads(body)

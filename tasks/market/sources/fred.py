@@ -65,7 +65,8 @@ class FredData(WebData):
         if kind == PLAIN:
             params = {"id": series, "cosd": str(first), "coed": str(last)}
             return self.web.get("/graph/fredgraph.csv", params=params, expect="csv")
-        return b"[" + b",".join(self._pages(series, first, last)) + b"]"
+        with self.web.pages():
+            return b"[" + b",".join(self._pages(series, first, last)) + b"]"
 
     def _pages(self, series: str, first: date, last: date) -> Iterator[bytes]:
         """Yield the pages of what was published, until as many rows came as were promised."""
@@ -86,8 +87,7 @@ class FredData(WebData):
             rows = _observations(sent, what=f"What was published of {series}")
             came += len(rows)
             yield body.removeprefix(b"\xef\xbb\xbf")
-            promised = sent.get("count", came)
-            if promised == came:
+            if (promised := sent.get("count")) == came:
                 return
             if not rows or not isinstance(promised, int) or came > promised:
                 raise Unwelcome(

@@ -5,8 +5,8 @@ Nothing of the environment is trusted (no proxy, no netrc), and no secret is eve
 
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import random as _random
 
 import httpcore
@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from conf.schema import WebSource
-from tasks.market.sources.answers import MIB, Expected, complaint
+from tasks.market.sources.answers import MIB, MOST_VALUES, Expected, complaint, values_in
 from tasks.market.sources.deadline import Deadline, PatientBackend
+from tasks.market.sources.pace import Pace, asked_wait
 from tasks.market.sources.secrecy import Secrets
 
 MOST_REDIRECTS = 3
@@ -78,9 +79,11 @@ class Web:
         self._headers = dict(headers)
         self._secrets = Secrets()
         self._secrets.add(value for value in headers.values() if isinstance(value, SecretStr))
-        self._sleep, self._clock, self._random = sleep, clock, random
+        self._sleep, self._random = sleep, random
         self._deadline = Deadline(clock)
-        self._free_at = clock()
+        self._bytes_left = self._values_left = 0
+        self._in_pages = False
+        self._pace = Pace(conf.per_minute, sleep=sleep, clock=clock)
         by_tls = self._base.scheme == "https"
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(trust_env=False) if by_tls else None,
@@ -90,6 +93,16 @@ class Web:
         for name, value in self._headers.items():
             if not (text := _plain(value)).isascii() or not text.isprintable():
                 raise ValueError(f"The header {name} holds characters that cannot be sent.")
+
+    @contextmanager
+    def pages(self) -> Iterator[None]:
+        """Let all that is asked within this `with` share the patience and size of one answer."""
+        self._begin()
+        self._in_pages = True
+        try:
+            yield
+        finally:
+            self._in_pages = False
 
     def get(
         self,
@@ -109,8 +122,8 @@ class Web:
         self._secrets.add(secret_params.values())
         asked = str(url.copy_merge_params(dict(params))) if params else str(url)
         full = url.copy_merge_params({**params, **hidden}) if params or hidden else url
-        self._pace()
-        self._deadline.set(self._conf.patience_s)
+        if not self._in_pages:
+            self._begin()
         retrying = Retrying(
             stop=self._give_up,
             wait=self._pause,
@@ -120,16 +133,15 @@ class Web:
         )
         # The errors are raised anew from nothing: what they came from may hold a secret.
         try:
+            self._take_turn()
             body = retrying(self._attempt, full)
             if wrong := complaint(body, expect, limit=self._most, show=self._secrets.shown):
                 raise Unwelcome(f"the server sent {wrong}")
+            self._take(body, expect)
         except _Later as last:
-            tries = retrying.statistics.get("attempt_number", 1)
-            raise Refused(
-                self._secrets.clean(
-                    f"{asked}: {last}, after {tries} of {self._conf.attempts} tries."
-                )
-            ) from None
+            tries = retrying.statistics.get("attempt_number", 0)
+            told = f"{asked}: {last}, after {tries} of {self._conf.attempts} tries."
+            raise Refused(self._secrets.clean(told)) from None
         except Unwelcome as reason:
             raise Unwelcome(self._secrets.clean(f"{asked}: {reason}.")) from None
         return body
@@ -202,28 +214,28 @@ class Web:
         what += f"; {DO[status]}" if status in DO else ""
         if status not in BUSY:
             raise Unwelcome(f"the server answered with {what}")
-        wait = _asked_wait(headers)
+        wait = asked_wait(headers)
         what += f"; it asks to wait {wait:.0f} s" if wait is not None else ""
         raise _Later(f"the server answered with {what}", wait)
 
     def _body(self, headers: httpx.Headers, chunks: Iterable[bytes]) -> bytes:
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self._most:
+        if length.isdecimal() and int(length) > self._bytes_left:
             raise Unwelcome(f"an answer of {length} bytes is more than answer_mib allows")
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "", "gzip", "x-gzip"):
             packing = self._secrets.shown(encoding.encode())
             raise Unwelcome(f"the server packs its answer as {packing}, which was not asked")
         unzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in encoding else None
-        body = bytearray()
+        body, most = bytearray(), self._bytes_left
         for chunk in chunks:
             if self._deadline.left() <= 0:
                 raise httpcore.ReadTimeout("the deadline has passed")
             try:
-                body += unzip.decompress(chunk, self._most + 1 - len(body)) if unzip else chunk
+                body += unzip.decompress(chunk, most + 1 - len(body)) if unzip else chunk
             except zlib.error as reason:
                 raise Unwelcome(f"the server's gzip is broken ({reason})") from None
-            if len(body) > self._most:
+            if len(body) > most:
                 raise Unwelcome(f"an answer of more than answer_mib = {self._conf.answer_mib:g}")
         if unzip and not unzip.eof:
             raise _Later("the gzip of the answer was cut short")
@@ -243,11 +255,23 @@ class Web:
                 f"{where} may not be asked: only https, and only {', '.join(sorted(self._hosts))}"
             )
 
-    def _pace(self) -> None:
-        now = self._clock()
-        if self._free_at > now:
-            self._sleep(self._free_at - now)
-        self._free_at = max(now, self._free_at) + 60.0 / self._conf.per_minute
+    def _begin(self) -> None:
+        self._pace.wait()
+        self._deadline.set(self._conf.patience_s)
+        self._bytes_left, self._values_left = self._most, MOST_VALUES
+
+    def _take_turn(self) -> None:
+        if self._pace.left() >= self._deadline.left():
+            raise _Later(f"not done within {self._conf.patience_s:g} s (patience_s)")
+        self._pace.wait()
+        self._pace.take()
+
+    def _take(self, body: bytes, expect: Expected) -> None:
+        """Count an answer against what all its pages may hold."""
+        self._bytes_left -= len(body)
+        self._values_left -= values_in(body) if expect == "json" else 0
+        if self._values_left < 0:
+            raise Unwelcome(f"the server sent pages of more than {MOST_VALUES} values together")
 
     def _pause(self, state: RetryCallState) -> float:
         """Return what the server asked for, else a random share of a pause that doubles."""
@@ -255,30 +279,15 @@ class Web:
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**state.attempt_number)
         wait = reason.wait if isinstance(reason, _Later) else None
         pause = self._random() * longest if wait is None else wait
-        return max(pause, self._free_at - self._clock())
+        return max(pause, self._pace.left())
 
     def _give_up(self, state: RetryCallState) -> bool:
         """Say whether that was the last try, or the next would begin after the deadline."""
         spent = state.attempt_number >= self._conf.attempts
         if spent or state.upcoming_sleep >= self._deadline.left():
             return True
-        self._free_at = self._clock() + state.upcoming_sleep + 60.0 / self._conf.per_minute
+        self._pace.take(after=state.upcoming_sleep)
         return False
-
-
-def _asked_wait(headers: httpx.Headers) -> float | None:
-    """Return the seconds of `Retry-After`: a number, or a date by the server's own clock.
-
-    None where there is no sense in it.
-    """
-    said = headers.get("retry-after", "").strip()
-    if said.isdecimal():
-        return float(said[:12])
-    try:
-        gap = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, TypeError):
-        return None
-    return max(gap.total_seconds(), 0.0) or None
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

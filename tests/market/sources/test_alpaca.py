@@ -1,6 +1,7 @@
 """Alpaca's bars are put together from pages that cut across symbols, or not at all."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
@@ -10,7 +11,7 @@ from aiohttp import web
 
 from tasks.market.sources.alpaca import AlpacaData
 from tasks.market.sources.protocol import Payload, Unreadable
-from tasks.market.sources.web import Unwelcome
+from tasks.market.sources.web import Refused, Unwelcome
 from tasks.market.sources.web_data import Reach
 from tests.market.sources.cases.alpaca import NIGHT, ROUTES, STAMPS, bar, bars, page, source
 from tests.market.sources.vendor import Answer, Vendor
@@ -131,11 +132,40 @@ def test_a_page_that_comes_twice_is_refused(vendor):
 
 def test_pages_that_lead_in_a_circle_are_refused(vendor):
     def change(good: dict[str, Any], token: str) -> dict[str, Any]:
-        return {"bars": {f"X{token}": [{"t": token}]}, "next_page_token": {"": "1"}.get(token, "1")}
+        row = {**bar("AAPL", NIGHT.isoformat()), "t": token}
+        return {"bars": {f"X{token}": [row]}, "next_page_token": {"": "1"}.get(token, "1")}
 
     vendor.routes = altered(change)
     with pytest.raises(Unwelcome, match=r"lead back to an earlier one|came on two pages"):
         pulled(source(vendor.url), NIGHT, NIGHT)
+
+
+def endless(padding: int) -> dict[str, Any]:
+    """Return routes whose pages each have one bar and lead to another page."""
+
+    def route(request: web.Request) -> Answer:
+        number = int(request.query.get("page_token", "0"))
+        row = {**bar("AAPL", "2022-03-15"), "t": f"{number}"}
+        sent = {"bars": {"AAPL": [row]}, "next_page_token": f"{number + 1}", "pad": "x" * padding}
+        return Answer(json.dumps(sent).encode())
+
+    return {"/v2/stocks/bars": route}
+
+
+def test_pages_without_an_end_are_given_up_in_the_time_of_one_answer(vendor):
+    vendor.routes = endless(padding=0)
+    began = time.monotonic()
+    with pytest.raises(Refused, match=r"not done within 0.4 s"):
+        pulled(source(vendor.url, patience_s=0.4), NIGHT, NIGHT)
+    assert time.monotonic() - began < 2.0
+
+
+def test_pages_are_together_no_larger_than_one_answer(vendor):
+    vendor.routes = endless(padding=300_000)
+    vendor.calls.clear()
+    with pytest.raises(Unwelcome, match="more than answer_mib"):
+        pulled(source(vendor.url, answer_mib=1.0), NIGHT, NIGHT)
+    assert len(vendor.calls) == 4
 
 
 def test_bars_of_a_symbol_that_was_not_asked_for_are_refused():
@@ -150,7 +180,7 @@ def test_a_bar_after_the_night_is_refused():
 
 
 def test_fields_that_are_missing_are_named():
-    with pytest.raises(Unreadable, match="a bar of AAPL lacks c, v"):
+    with pytest.raises(Unreadable, match="a bar of 'AAPL' lacks c, v"):
         source(NOWHERE).normalise(one(lambda row: {k: row[k] for k in row if k not in "cv"}))
 
 

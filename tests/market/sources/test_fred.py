@@ -1,6 +1,7 @@
 """FRED's figures are known when they were published, or no earlier than they can have been."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import date
 
@@ -10,7 +11,7 @@ from aiohttp import web
 
 from tasks.market.sources.fred import FredData
 from tasks.market.sources.protocol import Payload, Place, Unreadable
-from tasks.market.sources.web import Unwelcome
+from tasks.market.sources.web import Refused, Unwelcome
 from tasks.market.sources.web_data import Reach
 from tests.market.sources.cases.fred import KEY, PUBLISHED, ROUTES, publications, rows, source
 from tests.market.sources.vendor import Answer, Vendor
@@ -189,6 +190,31 @@ def test_rows_that_were_promised_and_did_not_come_are_missed(vendor):
     feed = source(vendor.url, observed_from=date(2021, 3, 10), **KEYED)
     with pytest.raises(Unwelcome, match="2 rows came where 4 were promised"):
         pulled(feed, date(2021, 3, 9), date(2021, 3, 9))
+
+
+@pytest.mark.parametrize("count", [None, "4", -1])
+def test_pages_that_do_not_say_how_many_rows_there_are_are_refused(count, vendor):
+    def odd(request: web.Request) -> Answer:
+        page = json.loads(publications(request).body)
+        return Answer(json.dumps({**page, "count": count}).encode())
+
+    vendor.routes = {"/fred/series/observations": odd}
+    feed = source(vendor.url, observed_from=date(2021, 3, 10), **KEYED)
+    with pytest.raises(Unwelcome, match=f"4 rows came where {count} were promised"):
+        pulled(feed, date(2021, 3, 9), date(2021, 3, 9))
+
+
+def test_pages_without_an_end_are_given_up_in_the_time_of_one_answer(vendor):
+    def more(request: web.Request) -> Answer:
+        row = {"realtime_start": "2021-03-05", "date": "2021-03-04", "value": "1"}
+        return Answer(json.dumps({"count": 10**9, "observations": [row]}).encode())
+
+    vendor.routes = {"/fred/series/observations": more}
+    feed = source(vendor.url, observed_from=date(2021, 3, 10), patience_s=0.4, **KEYED)
+    began = time.monotonic()
+    with pytest.raises(Refused, match=r"not done within 0.4 s"):
+        pulled(feed, date(2021, 3, 9), date(2021, 3, 9))
+    assert time.monotonic() - began < 2.0
 
 
 def test_the_key_is_in_no_payload_and_no_error(vendor):

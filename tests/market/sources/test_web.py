@@ -1,5 +1,6 @@
 """A server is asked politely, within bounds, and with suspicion of what it says."""
 
+import gzip
 import json
 import logging
 from collections.abc import Iterator
@@ -130,6 +131,45 @@ def test_keeps_its_pace_between_requests_and_tries(pace, gap, vendor):
     feed.get(f"/{pace}/2", expect="json")
     assert clock.now >= 3 * gap
     assert len(vendor.calls) == 4
+
+
+def nine_pages(feed: Web) -> None:
+    with feed.pages():
+        for _ in range(9):
+            feed.get("/x", expect="json")
+
+
+def test_pages_share_the_patience_of_one_answer(vendor):
+    clock = Clock()
+    feed = web(vendor.url, clock, per_minute=6.0, patience_s=25.0)
+    with pytest.raises(Refused, match=r"not done within 25 s .*, after 0 of 3 tries"):
+        nine_pages(feed)
+    assert (len(vendor.calls), clock.now) == (3, 20.0)
+    feed.get("/x", expect="json")  # a question of its own has its own time
+    with feed.pages():
+        feed.get("/x", expect="json")
+    assert len(vendor.calls) == 5
+
+
+@pytest.mark.parametrize("packing", ["identity", "gzip"])
+def test_pages_share_the_size_of_one_answer(packing, vendor):
+    body = json.dumps(["x" * 400_000]).encode()
+    sent = gzip.compress(body) if packing == "gzip" else body
+    vendor.routes = {"/x": lambda request: Answer(sent, headers={"Content-Encoding": packing})}
+    feed = web(vendor.url, answer_mib=1.0)
+    with pytest.raises(Unwelcome, match="answer_mib"):
+        nine_pages(feed)
+    assert len(vendor.calls) == 3
+    assert feed.get("/x", expect="json") == body
+
+
+def test_pages_of_json_share_the_values_of_one_answer(vendor):
+    body = b"[" + b"1," * 600_000 + b"1]"
+    vendor.routes = {"/x": lambda request: Answer(body)}
+    feed = web(vendor.url)
+    with pytest.raises(Unwelcome, match="more than 1500000 values together"):
+        nine_pages(feed)
+    assert len(vendor.calls) == 3
 
 
 def test_secrets_are_in_no_error_no_log_and_no_repr(vendor, caplog):

@@ -196,6 +196,7 @@ def test_refuses_weights_that_are_not_what_the_card_says(model, damage):
             load_fit(made.recipe, forged, bad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(NETS))
 @pytest.mark.parametrize("loss", ["ic", "mse"])
 def test_a_net_can_learn_one_session_by_heart(name, loss):

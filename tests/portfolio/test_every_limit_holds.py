@@ -216,9 +216,9 @@ def judge(seed: int, *, most: int = 60) -> str:
     return "infeasible"
 
 
-def test_sixty_random_books_meet_every_limit_or_name_the_conflict():
-    ends = [judge(seed) for seed in range(60)]
-    assert ends.count("released") >= 15
+def test_thirty_random_books_meet_every_limit_or_name_the_conflict():
+    ends = [judge(seed) for seed in range(30)]
+    assert ends.count("released") >= 8
 
 
 @pytest.mark.slow

@@ -143,6 +143,7 @@ def test_ranks_are_scaled_and_ignore_absent_names():
     assert np.isnan(rank_score(np.array([1.0, np.nan]))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ic", "horizon"), [(0.05, 5), (0.05, 1), (0.15, 10)])
 def test_the_planted_edge_adds_its_information_coefficient(ic, horizon):
     """The same shocks with and without the edge: their difference is all but free of noise."""

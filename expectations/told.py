@@ -9,6 +9,7 @@ import polars as pl
 from conf.schema import AssetClass
 from expectations.eve import Eve
 from expectations.sorting import Reach, Rule, split
+from expectations.terms import without_changed_terms
 from tasks.market import frames
 from tasks.market.fundamentals import ANNUAL_FORMS
 from tasks.market.sources.protocol import Delivery
@@ -41,6 +42,7 @@ def sort_told(delivery: Delivery, eve: Eve, reach: Reach) -> Told:
     period and the symbol, of a listing its start and the symbol.
     """
     listings, wrong = _listings(frames.shaped(delivery.listings, frames.RAW_LISTINGS))
+    listings, changed = without_changed_terms(listings, eve, reach)
     tonight = pl.col("known_on").fill_null(reach.night)
     values = frames.shaped(delivery.series, frames.RAW_SERIES).with_columns(tonight)
     series, unreal = _series(values, eve, reach)
@@ -49,7 +51,7 @@ def sort_told(delivery: Delivery, eve: Eve, reach: Reach) -> Told:
         told.unique(maintain_order=True), _filings(reach), key=("period_end", "symbol")
     )
     members, strangers = split(frames.shaped(delivery.members, frames.RAW_MEMBERS), _members(reach))
-    aside = pl.concat([wrong, unreal, unfiled, strangers])
+    aside = pl.concat([wrong, changed, unreal, unfiled, strangers])
     return Told(
         listings,
         series.sort("known_on", "name", "session"),

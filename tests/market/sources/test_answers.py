@@ -5,7 +5,7 @@ from io import BytesIO
 
 import pytest
 
-from tasks.market.sources.answers import complaint, unzipped
+from tasks.market.sources.answers import complaint, table_of, unzipped
 from tasks.market.sources.protocol import Unreadable
 
 
@@ -53,6 +53,19 @@ def test_a_good_answer_is_not_complained_about(body, expect):
 def test_json_of_very_many_small_values_is_not_built():
     assert "2000001 values" in str(complaint(b"[" + b"[]," * 1_000_000 + b"1]", "json", limit=1))
     assert complaint(b"[" + b"[]," * 1_000 + b"1]", "json", limit=1) is None
+
+
+@pytest.mark.parametrize("tag", [b"<a/>", b"<a b=''/>", b"<a b='' c=''/>"])
+def test_xml_of_very_many_tags_or_attributes_is_not_built(tag):
+    body = b"<x>" + tag * 600_000 + b"</x>"
+    assert "tags and attributes where 500000 are the most" in str(complaint(body, "xml", limit=1))
+    assert complaint(b"<x>" + tag * 1_000 + b"</x>", "xml", limit=1) is None
+
+
+def test_a_table_of_very_many_columns_is_not_built():
+    with pytest.raises(Unreadable, match="The file has 2000 columns where 1000 are the most"):
+        table_of("\n" + "a," * 1_999 + "a\n1", what="The file")
+    assert table_of("a,b\n1,x\n", what="The file").rows() == [("1", "x")]
 
 
 def packed(method: int = zipfile.ZIP_DEFLATED, **files: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Factor returns come in natural units, from the first table, once they count as published."""
 
+import tracemalloc
 from datetime import date
 
 import polars as pl
@@ -77,11 +78,24 @@ def test_months_are_dated_on_their_last_day_and_years_left_out():
         (",A\n20201311, 1.0\n", "is no date"),
         (",A\n202013, 1.0\n", "is no date"),
         (",A b,A-b\n20200311, 1.0, 2.0\n", "one name"),
+        ("," * 2000 + "\n20200311" + ",1" * 2000, "2000 columns where 1000 are the most"),
     ],
 )
 def test_names_what_is_no_table_of_the_library(text, says):
     with pytest.raises(Unreadable, match=f"the file.*{says}"):
         read(text)
+
+
+def test_many_small_cells_take_little_memory():
+    row = "20200311" + ",1" * 500 + "\n"
+    text = "".join(f",C{n}" for n in range(500)) + "\n" + row * 1000  # a mebibyte
+    tracemalloc.start()
+    try:
+        assert read(text).height == 500_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 << 20
 
 
 # --- a source ------------------------------------------------------------------------------------

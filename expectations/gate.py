@@ -99,7 +99,7 @@ def judge(
     findings = _validated(asked, pl.DataFrame([facts]), bounds, rows)
     if not done.clean.is_empty():  # without a clean row the night's own suite blocks
         signed = [*signed_symbols(classes), *done.cleared["symbol"]]
-        findings += _validated("clean", _keys_and_closes(done.clean, signed), {}, rows)
+        findings += _validated("clean", _asked_of_clean(done.clean, signed), {}, rows)
     verdict, reasons = _verdict(findings)
     if holiday and verdict != "block":
         verdict, reasons = "skip", ["holiday", *reasons]
@@ -186,15 +186,20 @@ def _reach(delivery: Delivery, source: SourceBase, calendar: Calendar) -> Reach:
     return Reach(known, delivery.night, observed=True, half_day=half)
 
 
-def _keys_and_closes(clean: pl.DataFrame, signed: list[str]) -> pl.DataFrame:
-    """Return what the suite of the clean rows asks for; dates as numbers, quick to compare.
+def _asked_of_clean(clean: pl.DataFrame, signed: list[str]) -> pl.DataFrame:
+    """Return what the suite of the clean rows asks for, as numbers: quick to compare.
 
-    `positive` is the close where it must be above zero, and 1 where prices may be negative.
+    `positive` is the close where it must be above zero, and 1 where prices may be negative;
+    `absent` is 1 where there is no close; `copies` how many rows have the row's key.
     """
-    positive = pl.col("close")
-    if signed:
-        positive = pl.when(pl.col("symbol").is_in(signed)).then(1.0).otherwise(positive)
-    return clean.select(pl.col("session").cast(pl.Int32), "symbol", "close", positive=positive)
+    close = pl.col("close")
+    positive = pl.when(pl.col("symbol").is_in(signed)).then(1.0).otherwise(close)
+    return clean.select(
+        "close",
+        positive=positive if signed else close,
+        absent=close.is_null() | close.is_nan(),
+        copies=pl.len().over("session", "symbol"),
+    ).with_columns(pl.col("absent", "copies").cast(pl.Int64))
 
 
 # --- Great Expectations --------------------------------------------------------------------------

@@ -225,3 +225,28 @@ def test_gives_the_same_record_whatever_the_order_of_rows():
     assert one.findings == other.findings
     assert one.clean.equals(other.clean)
     assert one.quarantine.equals(other.quarantine)
+
+
+@pytest.mark.parametrize(
+    ("left_behind", "reason"),
+    [
+        (bars(NIGHT, NAMES[:1]), "a clean key comes twice"),
+        (bars(NIGHT, ["ZZZ"]).with_columns(close=None), "a clean row has no close"),
+        (bars(NIGHT, ["ZZZ"], close=float("nan")), "a clean row has no close"),
+        (bars(NIGHT, ["ZZZ"], close=-1.0), "a close is not positive"),
+        (bars(NIGHT, ["ZZZ"], close=float("inf")), "a close is not finite"),
+    ],
+    ids=["copy", "null", "nan", "negative", "infinite"],
+)
+def test_the_suite_of_the_clean_rows_finds_what_row_rules_left_behind(
+    monkeypatch, left_behind, reason
+):
+    sort_out = gate.sort_out
+
+    def careless(*args, **options):
+        done = sort_out(*args, **options)
+        left = frames.shaped(left_behind, frames.RAW_BARS)
+        return done._replace(clean=pl.concat([done.clean, left]))
+
+    monkeypatch.setattr(gate, "sort_out", careless)
+    assert reason in judged(bars(NIGHT)).reasons

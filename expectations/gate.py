@@ -34,7 +34,7 @@ from expectations.facts import (
 from expectations.findings import EXAMPLES, Finding, row_findings, told_findings
 from expectations.rules import sort_out
 from expectations.sorting import Reach, counted
-from expectations.told import Told, may_be_silent, nothing_of, sort_told
+from expectations.told import Told, may_be_silent, nothing_of, sort_told, without_lost_rates
 from tasks.market import frames
 from tasks.market.calendar import Calendar
 from tasks.market.sources.protocol import Delivery
@@ -103,6 +103,9 @@ def judge(
     verdict, reasons = _verdict(findings)
     if holiday and verdict != "block":
         verdict, reasons = "skip", ["holiday", *reasons]
+    passed = done.clean.clear() if verdict == "block" else done.clean
+    rated = without_lost_rates(told, delivery.bars, passed)
+    told = told._replace(series=rated.series) if verdict == "block" else rated
     notes = [*row_findings(done, delivery.bars, eve, reach), *told_findings(told, delivery)]
     refused = done.refused.rename({"session": "ex_session"})
     usable = actions.filter(usable_action()).join(refused, on=refused.columns, how="anti")

@@ -61,6 +61,31 @@ def sort_told(delivery: Delivery, eve: Eve, reach: Reach) -> Told:
     )
 
 
+def without_lost_rates(told: Told, bars: pl.DataFrame, clean: pl.DataFrame) -> Told:
+    """Return `told` with the values set aside that are the close of a bar which is not clean.
+
+    A pair of currencies comes as a bar and, under the same name, as the rate it closed at: a price
+    that nobody may read must not value a book either.
+
+    Args:
+        told: What is believed so far.
+        bars: (session, symbol) of all that were delivered.
+        clean: Those that passed.
+    """
+    if told.series.is_empty():
+        return told
+    key = ["session", "name"]
+    came, passed = (part.select("session", name="symbol") for part in (bars, clean))
+    lost = came.join(passed, on=key, how="anti").unique()
+    rates = told.series.join(lost, on=key, how="semi", maintain_order="left")
+    detail = pl.format("{}", "value")
+    named = rates.select("session", symbol="name", rule=pl.lit("rate of a bad bar"), detail=detail)
+    return told._replace(
+        series=told.series.join(lost, on=key, how="anti", maintain_order="left"),
+        aside=pl.concat([told.aside, named]),
+    )
+
+
 def nothing_of(told: Told) -> Told:
     """Return `told` without a row."""
     return Told(*(frame.clear() for frame in told))

@@ -1,6 +1,7 @@
 """Quarantine tasks: a person lets rows out that the gate set aside, and says why."""
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import polars as pl
 from prefect import get_run_logger, task
@@ -18,6 +19,9 @@ from tasks.market import frames
 from tasks.market.lake import Lake, Where
 from tasks.settings import calendar, load_source, open_lake, open_source
 
+if TYPE_CHECKING:
+    from expectations.desk import Judged
+
 KEY = ["session", "symbol"]
 
 
@@ -28,8 +32,8 @@ def clear_rows(
     """Let the rows of `symbol` out of the quarantine of one delivery, for a reason.
 
     The night is judged again as if they had broken no rule, and so are those after it. Where a
-    release has read that night, only these rows are added, known from the session after it: what
-    was released stays true to what was known. Returns what was done.
+    release has read that night, only what these rows tell is added, known from the session after
+    it: what was released stays true to what was known. Returns what was done.
     """
     if not reason.strip():
         raise ValueError("A row leaves quarantine for a reason: say which.")
@@ -45,9 +49,9 @@ def clear_rows(
         over: Where = {"source": [source], "delivery": [night], "symbol": [symbol]}
         known = lake.read("cleared", where=over).join(keys, on=KEY, how="anti")
         lake.replace("cleared", pl.concat([known, frames.shaped(rows, frames.CLEARED)]), over=over)
-        added = _judge_again(lake, source, night, keys)
+        out = _judge_again(lake, source, night, keys)
     get_run_logger().info("%s %s: %s cleared by %s", source, night, symbol, cleared_by)
-    return f"{symbol} of {night}: {added} of {keys.height} rows are clean now"
+    return f"{symbol} of {night}: {out} of {keys.height} rows have left quarantine"
 
 
 def _set_aside(
@@ -69,7 +73,7 @@ def _set_aside(
 
 
 def _judge_again(lake: Lake, source: str, night: date, keys: pl.DataFrame) -> int:
-    """Judge what the cleared rows touch; return how many of them are clean now."""
+    """Judge what the cleared rows touch; return how many of them have left quarantine."""
     sealed = sealed_until(source)
     verdicts = verdicts_of(lake, source)
     known_on = verdicts.filter(pl.col("delivery") == night)["known_on"].item()
@@ -80,23 +84,39 @@ def _judge_again(lake: Lake, source: str, night: date, keys: pl.DataFrame) -> in
         first_free = verdicts.filter(pl.col("delivery") >= night)["delivery"].to_list()
     if first_free:
         judge_nights(lake, source, first_free)
-    clean = lake.read("bars", where={"source": [source], "delivery": [night]})
-    return clean.join(keys, on=KEY, how="semi").height
+    held = lake.read("quarantine", where={"source": [source], "delivery": [night]})
+    return keys.join(held, on=KEY, how="anti").height
 
 
 def _add_late(lake: Lake, source: str, night: date, keys: pl.DataFrame) -> None:
-    """Add the cleared rows of a night that a release has read, known from the session after."""
+    """Add what the cleared rows of a night that a release has read tell, known from later on."""
     settings, feed = load_source(source), open_source(source)
     desk = desk_before(lake, settings, source, night)
     raw = lake.read(f"raw/{source}", where={"night": [night]})
     judged = judged_night(desk, feed, raw, night)
     over: Where = {"source": [source], "delivery": [night]}
-    standing = lake.read("bars", where=over)
-    fresh = judged.bars.join(keys, on=KEY, how="semi").join(
-        standing, on=["session", "instrument"], how="anti"
-    )
-    held = lake.read("quarantine", where=over)
     forget_derived(lake, source, calendar(settings.calendar).on_or_after(desk.known_from(night)))
-    lake.replace("bars", pl.concat([standing, fresh]), over=over)
-    left = held.join(fresh.select(KEY), on=KEY, how="anti", nulls_equal=True)
-    lake.replace("quarantine", left, over=over)
+    for table, (told, same) in _told_by(judged, keys).items():
+        standing = lake.read(table, where=over)
+        fresh = told.join(standing, on=same, how="anti", nulls_equal=True)
+        lake.replace(table, pl.concat([standing, fresh]), over=over)
+    held = lake.read("quarantine", where=over)
+    out = keys.join(judged.quarantine, on=KEY, how="anti")
+    lake.replace("quarantine", held.join(out, on=KEY, how="anti", nulls_equal=True), over=over)
+
+
+def _told_by(judged: "Judged", keys: pl.DataFrame) -> dict[str, tuple[pl.DataFrame, list[str]]]:
+    """Return by table what the cleared rows tell, and by which columns it may be there already.
+
+    Of a listing that is all but when it became known; a bar may also be an exchange rate.
+    """
+    listed = judged.listings.filter(pl.col("symbol").is_in(keys["symbol"].implode()))
+    rated = keys.rename({"symbol": "name"})
+    return {
+        "bars": (judged.bars.join(keys, on=KEY, how="semi"), ["session", "instrument"]),
+        "listings": (listed, [name for name in frames.LISTINGS if name != "known_on"]),
+        "series": (
+            judged.series.join(rated, on=["session", "name"], how="semi"),
+            ["session", "name"],
+        ),
+    }

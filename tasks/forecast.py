@@ -13,6 +13,7 @@ import polars as pl
 from prefect import get_run_logger, task
 
 from conf.schema import SourceBase
+from tasks.locks import source_lock
 from tasks.market import frames
 from tasks.market.history import View
 from tasks.market.lake import Lake, Span, Where
@@ -40,14 +41,16 @@ RECORDS = {
 def forecast_contest(contest: str, as_of: date) -> str:
     """Score every session up to `as_of` that its champion has not scored yet, and keep records.
 
-    Raises `LookupError` where no champion is known at `as_of`.
+    Its source is held meanwhile, so that no delivery changes what the scores rest on. Raises
+    `LookupError` where no champion is known at `as_of`.
     """
     lake, rules = open_lake(), load_contest(contest)
     titles = champions(lake, contest, as_of)
     if titles.is_empty():
         raise LookupError(f"no champion of contest {contest!r} is known at {as_of}")
-    scored = _score_missing(lake, contest, rules, titles, as_of)
-    measured = _measure_missing(lake, contest, rules, as_of)
+    with source_lock(rules.source):
+        scored = _score_missing(lake, contest, rules, titles, as_of)
+        measured = _measure_missing(lake, contest, rules, as_of)
     get_run_logger().info("%s: %d sessions scored, %d measured", contest, scored, measured)
     return f"forecasts/{contest}: {scored} sessions"
 

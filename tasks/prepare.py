@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from prefect import get_run_logger, task
 
+from tasks.locks import source_lock
 from tasks.market.history import History
 from tasks.market.lake import Lake, Span, Where
 from tasks.progress import batches, steps
@@ -19,9 +20,17 @@ SESSIONS_A_COMMIT = 250
 
 @task(task_run_name="features-{contest}-{as_of}")
 def prepare_features(contest: str, as_of: date) -> str:
-    """Make and store the contest's features for every session up to `as_of` that lacks them."""
-    lake, rules = open_lake(), load_contest(contest)
-    table = f"features/{rules.features}"
+    """Make and store the contest's features for every session up to `as_of` that lacks them.
+
+    Its source is held meanwhile: what a late delivery makes stale would else be written after it.
+    """
+    rules = load_contest(contest)
+    with source_lock(rules.source):
+        return _prepared(contest, rules, as_of)
+
+
+def _prepared(contest: str, rules: "Contest", as_of: date) -> str:
+    lake, table = open_lake(), f"features/{rules.features}"
     missing = _missing_sessions(lake, table, rules, as_of)
     if not missing:
         return f"{table}: nothing new"

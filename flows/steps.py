@@ -14,6 +14,7 @@ from tasks.night import close_night
 from tasks.prepare import prepare_features
 from tasks.rebalance import choose_targets, measure_risk, release_targets
 from tasks.report import write_gate_page, write_report
+from tasks.settings import load_source
 from tasks.settle import settle_book
 from tasks.train import train_contest
 
@@ -30,12 +31,26 @@ def tried(
 
 def ingested(source: str, night: date) -> Outcome | None:
     """Land and judge what `source` offers up to `night`; return why the night must stop, if so."""
+    bring_check(source, night)
     for task in (land_deliveries, judge_deliveries):
         verdict, failed = tried(source, night, task, source, night)
         if failed:
             return failed
     _, failed = tried(source, night, write_gate_page, source, night)
     return _stop(source, night, verdict) or failed
+
+
+def bring_check(source: str, night: date, since: date | None = None) -> None:
+    """Land and judge the source that checks `source`, if one does, before it is looked at.
+
+    No night stops where that fails: the verdict on `source` warns that nothing checked it.
+    """
+    check = load_source(source).cross_check
+    if check is None:
+        return
+    _, failed = tried(check.source, night, land_deliveries, check.source, night, since)
+    if not failed:
+        tried(check.source, night, judge_deliveries, check.source, night)
 
 
 def judged(source: str, night: date) -> Outcome | None:

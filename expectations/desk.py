@@ -15,7 +15,7 @@ from expectations.memory import Memory
 from expectations.schema import schema_faults
 from expectations.told import last_filed, last_told
 from tasks.market import frames
-from tasks.market.adjust import infer_actions, restated_rows
+from tasks.market.adjust import infer_actions, is_nothing, restated_rows, without_idle
 from tasks.market.calendar import Calendar
 from tasks.market.futures import chained
 from tasks.market.holders import held_at
@@ -51,6 +51,7 @@ class Desk:
         cleared: `CLEARED` rows of this source: what a person let out of quarantine.
         second: (session, symbol, close, known_on) of the source that checks this one.
         series: `SERIES` of earlier deliveries, recent ones at least.
+        actions: `ACTIONS` of earlier deliveries, of recent ex sessions at least.
         sealed: The newest session that a release has read, if any: what comes later for it or for
             an earlier one counts as known from the session after.
     """
@@ -66,6 +67,7 @@ class Desk:
         cleared: pl.DataFrame | None = None,
         second: pl.DataFrame | None = None,
         series: pl.DataFrame | None = None,
+        actions: pl.DataFrame | None = None,
         sealed: date | None = None,
     ) -> None:
         self.source, self.settings, self.days = source, settings, days
@@ -73,7 +75,8 @@ class Desk:
         self.cleared = frames.empty(frames.CLEARED) if cleared is None else cleared
         self.second = frames.empty(SECOND | {"known_on": pl.Date}) if second is None else second
         known = frames.empty(frames.SERIES) if series is None else series
-        self.memory = Memory(bars, listings, known)
+        acted = frames.empty(frames.ACTIONS) if actions is None else actions
+        self.memory = Memory(bars, listings, known, acted)
 
     def judge(self, delivery: Delivery) -> Judged:
         """Judge one delivery, and remember its clean rows for the next."""
@@ -105,7 +108,7 @@ class Desk:
             quarantine=frames.shaped(stamp(verdict.quarantine, None), frames.QUARANTINE),
             verdicts=self._verdict_row(delivery, verdict, known_on),
         )
-        self.memory.add(judged.bars, judged.listings, judged.series)
+        self.memory.add(judged.bars, judged.listings, judged.series, judged.actions)
         return judged
 
     def _with_continuous(self, verdict: Judgement, actions: pl.DataFrame) -> _Chained:
@@ -152,7 +155,7 @@ class Desk:
         """Return what the gate says, and the actions that count."""
         inferred = self.settings.actions == "inferred"
         eve = self.memory.closes.select("symbol", "session", "close")
-        actions = delivery.actions
+        actions = delivery.actions.filter(~is_nothing())
         if inferred:
             actions = infer_actions(delivery.bars, eve, session=session)
         known = self._known(delivery, session)
@@ -160,7 +163,9 @@ class Desk:
         if inferred and verdict.verdict != "block":
             again = restated_rows(delivery.bars, eve, verdict.actions, session=session)
             verdict = _without_restated(verdict, again)
-        return verdict, verdict.actions
+        if inferred or verdict.verdict == "block":
+            return verdict, verdict.actions
+        return verdict, pl.concat([verdict.actions, delivery.actions.filter(is_nothing())])
 
     def _known(self, delivery: Delivery, session: date) -> Eve:
         """Return what is known before a delivery that is about `session`."""
@@ -208,12 +213,17 @@ class Desk:
         return frames.shaped(bars, frames.BARS).sort("session", "instrument")
 
     def _actions(self, actions: pl.DataFrame, found: Identified, stamp: Stamp) -> pl.DataFrame:
-        """Return the actions with who held their symbol on the ex session."""
+        """Return the actions with who held their symbol on the ex session.
+
+        That there was none counts where one was known.
+        """
+        if actions.is_empty():
+            return frames.empty(frames.ACTIONS)
         origin = "inferred" if self.settings.actions == "inferred" else "given"
         rows = held_at(actions, found.holders, day="ex_session")
         rows = stamp(rows.filter(pl.col("instrument").is_not_null()), "ex_session")
-        rows = rows.with_columns(origin=pl.lit(origin))
-        return frames.shaped(rows, frames.ACTIONS).sort("ex_session", "instrument", "kind")
+        rows = frames.shaped(rows.with_columns(origin=pl.lit(origin)), frames.ACTIONS)
+        return without_idle(rows, self.memory.actions).sort("ex_session", "instrument", "kind")
 
     def _fundamentals(self, told: pl.DataFrame, found: Identified, stamp: Stamp) -> pl.DataFrame:
         """Return filings with who held their symbol when they became known.

@@ -20,23 +20,39 @@ class Memory:
         bars: `BARS` of earlier deliveries, recent ones at least.
         listings: `LISTINGS` of earlier deliveries, all of them.
         series: `SERIES` of earlier deliveries, recent ones at least.
+        actions: `ACTIONS` of earlier deliveries, of recent ex sessions at least.
     """
 
-    def __init__(self, bars: pl.DataFrame, listings: pl.DataFrame, series: pl.DataFrame) -> None:
+    def __init__(
+        self,
+        bars: pl.DataFrame,
+        listings: pl.DataFrame,
+        series: pl.DataFrame,
+        actions: pl.DataFrame,
+    ) -> None:
         bars = bars.sort("session", "delivery", maintain_order=True)
         self.closes = _newest_rows(bars)  # `EVE`: the last clean row of each symbol
         self.recent = _newest_of_each_key(bars)
         self.listed = listings.sort("known_on", "delivery", "instrument")
         self.values = _last_values(series.sort("delivery", "known_on").select(list(LAST_VALUES)))
+        self.actions = actions.sort("delivery", maintain_order=True)
         self._own_rows = _own_rows(bars)  # of the last nights, newest last
 
     def forget_before(self, first: date) -> None:
         """Forget rows before `first`, so that a memory made anew from the lake holds the same."""
         self.closes = self.closes.filter(pl.col("session") >= first)
         self.recent = self.recent.filter(pl.col("session") >= first)
+        self.actions = self.actions.filter(pl.col("ex_session") >= first)
 
-    def add(self, bars: pl.DataFrame, listings: pl.DataFrame, series: pl.DataFrame) -> None:
-        """Remember what a judged night adds to the lake: `BARS`, `LISTINGS` and `SERIES`."""
+    def add(
+        self,
+        bars: pl.DataFrame,
+        listings: pl.DataFrame,
+        series: pl.DataFrame,
+        actions: pl.DataFrame,
+    ) -> None:
+        """Remember what a judged night adds to the lake, each frame as its table there."""
+        self.actions = pl.concat([self.actions, actions])
         self.listed = pl.concat([self.listed, listings])
         self.values = _last_values(pl.concat([self.values, series.select(list(LAST_VALUES))]))
         if bars.is_empty():

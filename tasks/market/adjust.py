@@ -23,6 +23,7 @@ FORWARD = np.array(
 SIMPLE_RATIOS = np.concatenate([np.sort(1 / FORWARD), FORWARD])  # new shares for one old
 LEVELS = np.array([3 / 2, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100])
 LEVELS = np.concatenate([np.sort(1 / LEVELS), LEVELS])  # ratios that a price alone may tell
+NOTHING = {"split": 1.0, "dividend": 0.0}  # the value of an action of each kind that is none
 NEAR = np.log(1.08)  # how far the market may have moved a price beside its split
 
 
@@ -111,6 +112,39 @@ def restated_rows(
         .unique()
         .sort("session", "symbol")
     )
+
+
+def with_nothing_elsewhere(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
+    """Return `actions` and, of each bar's session that has none of a kind, that it has none.
+
+    For an answer that would tell of every action of its sessions: so one that was told before and
+    is told no more can be taken back. Takes `RAW_ACTIONS` and `RAW_BARS`; gives `RAW_ACTIONS`,
+    sorted by session, symbol and kind.
+    """
+    keys = bars.select(ex_session="session", symbol="symbol").drop_nulls().unique()
+    none = pl.DataFrame({"kind": list(NOTHING), "value": list(NOTHING.values())})
+    silent = keys.join(none, how="cross").join(
+        actions, on=["ex_session", "symbol", "kind"], how="anti"
+    )
+    both = pl.concat([actions, shaped(silent, RAW_ACTIONS)])
+    return both.sort("ex_session", "symbol", "kind", maintain_order=True)
+
+
+def is_nothing() -> pl.Expr:
+    """Return whether a row of actions says that its session had none of its kind."""
+    nothing = pl.col("kind").replace_strict(NOTHING, default=None, return_dtype=pl.Float64)
+    return (pl.col("value") == nothing).fill_null(False)
+
+
+def without_idle(actions: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return `actions` without those that take nothing back: nothing of the kind was known there.
+
+    Takes and gives `ACTIONS`; `known` are those of earlier deliveries, in their order.
+    """
+    key = ["ex_session", "instrument", "kind"]
+    newest = known.unique(key, keep="last").filter(~is_nothing())
+    idle = actions.filter(is_nothing()).join(newest, on=key, how="anti").select(key)
+    return actions.join(idle, on=key, how="anti", maintain_order="left")
 
 
 def late_actions(actions: pl.DataFrame, session: date, *, since: date) -> pl.DataFrame:

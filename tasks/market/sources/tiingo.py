@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import SecretStr
 
 from conf.schema import TiingoSource
+from tasks.market.adjust import NOTHING, with_nothing_elsewhere
 from tasks.market.frames import RAW_ACTIONS, RAW_BARS
 from tasks.market.sources.answers import day_of, json_of, number_of
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
@@ -53,7 +54,10 @@ class TiingoData(WebData):
         return self.web.get(path, params={"startDate": since, "endDate": night}, expect="json")
 
     def normalise(self, payloads: Sequence[Payload]) -> Delivery:
-        """Read the rows as sent; rows before the days that were asked for are left out."""
+        """Read the rows as sent; rows before the days that were asked for are left out.
+
+        A live night says of its sessions without an action that there was none.
+        """
         reach = self.reach_of(payloads)
         bars, actions = [], []
         for payload in payloads:
@@ -63,11 +67,11 @@ class TiingoData(WebData):
                 if day is None or day >= reach.since:
                     bars.append(_bar(row, day, symbol))
                     actions += _actions(row, day, symbol)
-        return delivery(
-            payloads,
-            bars=pl.DataFrame(bars, RAW_BARS, orient="row").sort("session", "symbol"),
-            actions=pl.DataFrame(actions, RAW_ACTIONS, orient="row").sort("ex_session", "symbol"),
-        )
+        priced = pl.DataFrame(bars, RAW_BARS, orient="row").sort("session", "symbol")
+        told = pl.DataFrame(actions, RAW_ACTIONS, orient="row").sort("ex_session", "symbol", "kind")
+        if payloads[0].vintage == "observed":
+            told = with_nothing_elsewhere(told, priced)
+        return delivery(payloads, bars=priced, actions=told)
 
 
 def _rows(payload: Payload, night: date) -> list[dict[str, Any]]:
@@ -93,9 +97,9 @@ def _bar(row: dict[str, Any], day: date | None, symbol: str) -> dict[str, Any]:
 
 def _actions(row: dict[str, Any], day: date | None, symbol: str) -> list[dict[str, Any]]:
     """Return what a row says of its own day; a cell that is no number is an action of null."""
-    told = {"split": (number_of(row[SPLIT]), 1.0), "dividend": (number_of(row[DIVIDEND]), 0.0)}
+    told = {"split": number_of(row[SPLIT]), "dividend": number_of(row[DIVIDEND])}
     return [
         {"ex_session": day, "symbol": symbol, "kind": kind, "value": value}
-        for kind, (value, nothing) in told.items()
-        if value != nothing
+        for kind, value in told.items()
+        if value != NOTHING[kind]
     ]

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import polars as pl
 
 from conf.schema import YahooSource
+from tasks.market.adjust import with_nothing_elsewhere
 from tasks.market.frames import RAW_ACTIONS, RAW_BARS, RAW_LISTINGS, shaped
 from tasks.market.sources.answers import json_of, number_of
 from tasks.market.sources.browser import BrowserWeb
@@ -65,16 +66,23 @@ class YahooData(WebData):
         return body
 
     def normalise(self, payloads: Sequence[Payload]) -> Delivery:
-        """Read the charts of one night."""
+        """Read the charts of one night.
+
+        A live night says of its sessions without an action that there was none.
+        """
         first, last = self.reach_of(payloads)
         charts = [
             chart(payload.body, symbol=_symbol(payload.request), first=first, last=last)
             for payload in payloads
         ]
+        bars = pl.concat([each.bars for each in charts])
+        actions = pl.concat([each.actions for each in charts])
+        if payloads[0].vintage == "observed":
+            actions = with_nothing_elsewhere(actions, bars)
         return delivery(
             payloads,
-            bars=pl.concat([each.bars for each in charts]),
-            actions=pl.concat([each.actions for each in charts]),
+            bars=bars,
+            actions=actions,
             listings=pl.concat([each.listings for each in charts]),
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tasks.market.adjust import is_nothing
 from tasks.market.sources.protocol import Payload, Place, Unreadable
 from tasks.market.sources.tiingo import TiingoData
 from tasks.market.sources.web import Unwelcome
@@ -56,7 +57,7 @@ def test_bars_are_as_traded_across_a_split(vendor):
 
 def test_actions_are_of_their_own_day(vendor):
     actions = pulled(source(vendor.url), NIGHT, NIGHT).actions
-    assert actions.rows() == [
+    assert actions.filter(~is_nothing()).rows() == [
         (date(2020, 8, 31), "AAPL", "split", 4.0),
         (date(2020, 8, 31), "MSFT", "dividend", 0.51),
     ]
@@ -64,9 +65,19 @@ def test_actions_are_of_their_own_day(vendor):
 
 def test_a_split_and_a_dividend_of_one_day_are_two_actions():
     assert read(row(divCash=0.2, splitFactor=0.1)).actions.select("kind", "value").rows() == [
-        ("split", 0.1),
         ("dividend", 0.2),
+        ("split", 0.1),
     ]
+
+
+def test_a_live_night_says_where_there_was_none(vendor, monkeypatch):
+    found = pulled(source(vendor.url), NIGHT, NIGHT)
+    keys = found.bars.select(ex_session="session", symbol="symbol")
+    for kind in ("split", "dividend"):
+        said = found.actions.filter(kind=kind).select("ex_session", "symbol")
+        assert said.equals(keys)
+    late = pulled(source(vendor.url), NIGHT, date(2020, 8, 31)).actions
+    assert late.filter(is_nothing()).is_empty(), "a late night has nothing to take back"
 
 
 def test_a_share_class_is_asked_for_with_a_hyphen_and_comes_back_as_ours(vendor):

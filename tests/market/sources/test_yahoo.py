@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from tasks.market.adjust import is_nothing
 from tasks.market.sources.protocol import Delivery, Unreadable
 from tasks.market.sources.yahoo import Chart, chart
 from tests.market.sources.cases.yahoo import (
@@ -211,13 +212,16 @@ def test_a_live_night_reaches_back_and_not_beyond():
     days = found.bars.filter(symbol="AAPL")["session"].to_list()
     assert days == [date(2020, 8, 28), date(2020, 8, 31), date(2020, 9, 1)]
     assert found.listings["asset_class"].to_list() == ["equity", "index"]
-    assert found.actions.rows() == [(date(2020, 8, 31), "AAPL", "split", 4.0)]
+    split = (date(2020, 8, 31), "AAPL", "split", 4.0)
+    assert found.actions.filter(~is_nothing()).rows() == [split]
+    assert found.actions.height == 2 * found.bars.height, "where there was none it says so"
 
 
 def test_a_late_night_brings_its_own_session_alone():
     found = pulled(date(2020, 8, 31))
     assert found.vintage == "assumed"
     assert set(found.bars["session"]) == {date(2020, 8, 31)}
+    assert found.actions.rows() == [(date(2020, 8, 31), "AAPL", "split", 4.0)]
 
 
 def test_asks_as_a_browser_would():

@@ -1,0 +1,107 @@
+"""A dividend that its vendor takes back is no longer known from the night it did so."""
+
+from datetime import date
+
+import polars as pl
+
+from conf.schema import SimulatedSource
+from expectations.desk import Desk, Judged
+from tasks.market import frames
+from tasks.market.calendar import Calendar
+from tasks.market.sources.protocol import Delivery
+
+DAYS = Calendar("XNYS")
+NIGHTS = DAYS.sessions(date(2015, 6, 1), date(2015, 6, 5))
+NAMES = 20
+CONF = SimulatedSource(
+    kind="simulated",
+    title="With actions",
+    actions="given",
+    starts=date(2015, 1, 2),
+    observed_from=date(2015, 1, 5),
+    ends=date(2016, 6, 30),
+    expected_rows=NAMES,
+)
+
+
+def desk(*before: Judged) -> Desk:
+    """Return a desk as it stands after the nights `before`, made anew from what they wrote."""
+    kept = {
+        table: pl.concat([shape.clear(), *(getattr(night, table) for night in before)])
+        for table, shape in {
+            "bars": frames.empty(frames.BARS),
+            "listings": frames.empty(frames.LISTINGS),
+            "actions": frames.empty(frames.ACTIONS),
+        }.items()
+    }
+    return Desk("here", CONF, DAYS, **kept)
+
+
+def delivery(number: int, **told: float) -> Delivery:
+    """Return the bars of a night and its eve, with what it tells of actions on the third night."""
+    rows = [
+        (session, f"S{name}", price, price, price, price, 1e6 + at, None, "USD")
+        for session in NIGHTS[max(number - 1, 0) : number + 1]
+        for at in [NIGHTS.index(session)]
+        for name in range(NAMES)
+        for price in [50.0 + name + at / 100]
+    ]
+    actions = [(NIGHTS[2], "S3", kind, value) for kind, value in told.items()]
+    return Delivery(
+        NIGHTS[number],
+        "observed",
+        pl.DataFrame(rows, frames.RAW_BARS, orient="row"),
+        pl.DataFrame(actions, frames.RAW_ACTIONS, orient="row"),
+        frames.empty(frames.RAW_LISTINGS),
+        frames.empty(frames.RAW_SERIES),
+    )
+
+
+TOLD = [{}, {}, {"dividend": 0.4, "split": 1.0}, {"dividend": 0.0, "split": 1.0}]
+
+
+def acted(judged: Judged) -> list[tuple[str, float, date]]:
+    assert judged.verdicts["verdict"].item() == "pass", judged.verdicts["reasons"].item()
+    return judged.actions.select("kind", "value", "known_on").rows()
+
+
+def test_a_dividend_that_is_told_no_more_is_taken_back_once():
+    here = desk()
+    found = [acted(here.judge(delivery(number, **told))) for number, told in enumerate(TOLD)]
+    assert found == [[], [], [("dividend", 0.4, NIGHTS[2])], [("dividend", 0.0, NIGHTS[3])]]
+    assert acted(here.judge(delivery(4, dividend=0.0, split=1.0))) == []
+
+
+def test_a_desk_made_anew_each_night_says_the_same():
+    nights: list[Judged] = []
+    for number, told in enumerate([*TOLD, TOLD[-1]]):
+        nights.append(desk(*nights).judge(delivery(number, **told)))
+    assert [acted(night) for night in nights[2:]] == [
+        [("dividend", 0.4, NIGHTS[2])],
+        [("dividend", 0.0, NIGHTS[3])],
+        [],
+    ]
+
+
+def test_what_a_night_takes_back_later_does_not_move_what_was_known_before():
+    early, late = desk(), desk()
+    before = [early.judge(delivery(number, **told)) for number, told in enumerate(TOLD[:3])]
+    after = [late.judge(delivery(number, **told)) for number, told in enumerate(TOLD)]
+    for one, same in zip(before, after, strict=False):
+        assert one.actions.equals(same.actions)
+
+
+def test_that_there_was_nothing_is_neither_a_split_nor_an_unusable_action():
+    here = desk()
+    here.judge(delivery(0))
+    whole = delivery(1)
+    none = pl.DataFrame(
+        [
+            (NIGHTS[1], f"S{n}", k, v)
+            for n in range(NAMES)
+            for k, v in (("split", 1.0), ("dividend", 0.0))
+        ],
+        frames.RAW_ACTIONS,
+        orient="row",
+    )
+    assert acted(here.judge(whole._replace(actions=none))) == []

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tasks.market.history import Array, History, View
+from tasks.market.history import Array, History
 from tasks.market.lake import Lake, Span, Where
-from tasks.market.universe import members, sessions_needed
-from tasks.settings import calendar, load_contest, load_source, load_universe, open_lake
+from tasks.roster import Roster
+from tasks.settings import calendar, load_contest, load_source, open_lake
 
 if TYPE_CHECKING:
-    from conf.schema import Universe
     from tasks.learning.panel import Panel
 
 
@@ -27,51 +26,6 @@ def history_of(lake: Lake, source: str, as_of: date, *, since: date | None = Non
         days.sessions(first, as_of),
         prints="last",
     )
-
-
-class Roster:
-    """Who may be held, session by session, by what was known then."""
-
-    def __init__(self, lake: Lake, source: str, universe: str, as_of: date) -> None:
-        self.universe: Universe = load_universe(universe)
-        listings = lake.known("listings", as_of=as_of, source=source, prints="all")
-        self._listings = listings.sort("known_on", "delivery", "from_session")
-        self._rows, self._known = 0, self._listings.clear()
-        named = load_universe(universe).kind == "screened"
-        events = lake.known("members", as_of=as_of, source=source, prints="all") if named else None
-        self._events = None if events is None else events.sort("known_on", "delivery")
-
-    def known_at(self, as_of: date) -> pl.DataFrame:
-        """Return the listings known at `as_of`, the newest row of each instrument.
-
-        Its `from_session` is the earliest that was known: since when the instrument is listed.
-        """
-        rows = int(self._listings["known_on"].search_sorted(as_of, side="right"))
-        if rows != self._rows:
-            known = self._listings.head(rows).filter(pl.col("instrument") != "")
-            self._rows = rows
-            since = pl.col("from_session").min().over("instrument")
-            self._known = known.with_columns(since).unique(
-                "instrument", keep="last", maintain_order=True
-            )
-        return self._known
-
-    @property
-    def currencies(self) -> set[str]:
-        """Return every currency that anything is ever said to be quoted in."""
-        return set(self._listings["currency"].drop_nulls())
-
-    def at(self, view: View) -> list[str]:
-        """Return the sorted members at `view.as_of`, by prices as quoted."""
-        events = self._events
-        if events is not None:
-            events = events.head(events["known_on"].search_sorted(view.as_of, side="right"))
-        return members(self.universe, view, self.known_at(view.as_of), index_members=events)
-
-    @property
-    def reach(self) -> int:
-        """Return how many sessions membership looks back."""
-        return sessions_needed(self.universe)
 
 
 def panel_of(

@@ -12,24 +12,15 @@ import polars as pl
 from conf.schema import RiskModelConf
 from tasks.forecast import record_known
 from tasks.market.adjust import late_actions
-from tasks.market.calendar import Calendar
-from tasks.market.currency import (
-    Terms,
-    Worth,
-    in_currency,
-    pairs_between,
-    terms_of,
-    without_rate,
-    without_rounding,
-    worth,
-)
+from tasks.market.currency import Worth, in_currency, without_rounding
 from tasks.market.history import View
 from tasks.market.lake import Lake, Span
 from tasks.market.windows import day_frame, recent_returns
-from tasks.panels import Roster, history_of
+from tasks.panels import history_of
 from tasks.portfolio.alpha import expected_returns, shrunk_ic
 from tasks.portfolio.snapshot import PRICE_SESSIONS, snapshot
 from tasks.risk.factors import RiskModel, risk_model
+from tasks.roster import Rates, Roster, days_back
 from tasks.settings import calendar, load_book, load_contest, load_source
 from tasks.simulation.walk import Close, Look
 from tasks.statistics.hac import Mean, hac_mean, label_lags
@@ -46,55 +37,12 @@ class Outlook(NamedTuple):
     forecast: pl.DataFrame  # instrument, score, z, expected_return over the horizon
 
 
-class Rates:
-    """Exchange rates of one source, and what its names are worth in a book's currency by them."""
-
-    def __init__(self, lake: Lake, source: str, roster: Roster, currency: str, last: date) -> None:
-        settings = load_source(source)
-        self._roster, self._currency, self._quoted_in = roster, currency, settings.currency
-        self._stale = settings.stale_sessions if settings.kind == "mixed" else 0
-        self._days, self._starts = calendar(settings.calendar), settings.starts
-        pairs = pairs_between({currency, settings.currency, *roster.currencies})
-        series = lake.known("series", as_of=last, source=source, prints="all")
-        series = series.filter(pl.col("name").is_in(pairs))
-        self._series = series.sort("known_on", "delivery", "session", "name")
-        self._listings, self._terms = pl.DataFrame(), dict[str, Terms]()
-
-    def worth(self, view: View) -> Worth:
-        """Return what the prices of `view` are worth, by rates and listings known at its close."""
-        rows = int(self._series["known_on"].search_sorted(view.as_of, side="right"))
-        known = self._series.head(rows).unique(
-            ["session", "name"], keep="last", maintain_order=True
-        )
-        listings = self._roster.known_at(view.as_of)
-        if listings is not self._listings:
-            self._listings, self._terms = listings, terms_of(listings, self._quoted_in)
-        before = _back(self._days, view.sessions[0], self._stale, self._starts)
-        return worth(
-            view,
-            self._terms,
-            known,
-            currency=self._currency,
-            sessions=self._days.sessions(before, view.as_of),
-            stale_sessions=self._stale,
-        )
-
-    def require(self, view: View, worth: Worth, held: Sequence[str]) -> None:
-        """Raise `LookupError` where a holding cannot be valued any more for want of a rate."""
-        if lost := without_rate(worth, view.instruments, held):
-            told = ", ".join(f"{name} in {code}" for name, code in sorted(lost.items()))
-            raise LookupError(
-                f"no exchange rate into {self._currency} at {view.as_of}, nor in the "
-                f"{self._stale} sessions before, for holdings {told}: bring the rates, or let "
-                "the source carry them longer (stale_sessions)"
-            )
-
-
 class Vantage:
     """One book's market, roster, scores and record, as known at the session it is rolled to.
 
-    Universe and scores go by prices as quoted; risk, sizes and money by what they are worth in the
-    book's currency. A book whose names are all quoted in its own currency sees the same prices.
+    Scores and price screens go by prices as quoted, liquidity by what they are worth in the
+    source's currency; risk, sizes and money in the book's. A book whose names are all quoted in its
+    own currency sees the same prices.
 
     Args:
         lake: Where all of it is kept.
@@ -114,7 +62,7 @@ class Vantage:
         self.roster = Roster(lake, self.mandate.source, self.mandate.universe, last)
         reach = max(_past(self.mandate.risk), PRICE_SESSIONS, self.roster.reach)
         since = max(first, self.days.on_or_after(self.source.starts))
-        since = _back(self.days, since, reach, self.source.starts)
+        since = days_back(self.days, since, reach, self.source.starts)
         self.history = history_of(lake, self.mandate.source, last, since=since)
         currency = self.mandate.currency
         self._rates = Rates(lake, self.mandate.source, self.roster, currency, last)
@@ -214,8 +162,3 @@ class Vantage:
 
 def _past(conf: RiskModelConf) -> int:
     return conf.look_back + conf.coverage_sessions + 1
-
-
-def _back(days: Calendar, since: date, sessions: int, starts: date) -> date:
-    known = days.sessions(starts, since)
-    return known[max(len(known) - 1 - sessions, 0)]

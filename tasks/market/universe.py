@@ -57,6 +57,7 @@ def members(
     listings: pl.DataFrame,
     *,
     index_members: pl.DataFrame | None = None,
+    unit_TN: Array | None = None,
 ) -> list[str]:
     """Return the instruments that may be held at the close of `view.as_of`, sorted.
 
@@ -69,6 +70,8 @@ def members(
         listings: Rows of `LISTINGS` known at `as_of`; of several for one instrument the one that
             became known last counts, and the earliest says since when it is listed.
         index_members: Rows of `MEMBERS` known at `as_of`; only a universe with an index needs them.
+        unit_TN: What a point of each price was worth in the source's currency, over the sessions
+            that liquidity looks at or more; NaN where no rate is known. None: 1 everywhere.
     """
     closed = np.isfinite(view.close_TN[-1])
     if isinstance(universe, AllUniverse):
@@ -82,7 +85,7 @@ def members(
     if universe.index is not None:
         symbols = _in_index(universe.index, view, index_members)
         eligible_N &= _is_in(view, _of_symbols(listed, symbols))
-    return _liquid(universe.liquidity, view, eligible_N)
+    return _liquid(universe.liquidity, view, eligible_N, unit_TN)
 
 
 def sessions_needed(universe: Universe) -> int:
@@ -137,11 +140,13 @@ def _in_index(index: str, view: View, told: pl.DataFrame | None) -> tuple[str, .
     return tuple(newest.filter(pl.col("member") == 1)["symbol"].sort().to_list())
 
 
-def _liquid(rules: Liquidity | None, view: View, eligible_N: NDArray[np.bool_]) -> list[str]:
-    """Return the eligible that traded enough, by median close times volume."""
+def _liquid(
+    rules: Liquidity | None, view: View, eligible_N: NDArray[np.bool_], unit_TN: Array | None
+) -> list[str]:
+    """Return the eligible that traded enough, by the median value of what changed hands."""
     if rules is None:
         return _named(view, eligible_N)
-    value_TN = dollar_volume(view, sessions=rules.sessions)
+    value_TN = dollar_volume(view, sessions=rules.sessions, unit_TN=unit_TN)
     observed_N = np.isfinite(value_TN).sum(axis=0)
     eligible_N = eligible_N & (observed_N >= min(rules.min_observed, rules.sessions))
     places = np.flatnonzero(eligible_N)
@@ -153,13 +158,14 @@ def _liquid(rules: Liquidity | None, view: View, eligible_N: NDArray[np.bool_]) 
     return [view.instruments[place] for place in np.sort(ranked)]
 
 
-def dollar_volume(view: View, *, sessions: int) -> Array:
+def dollar_volume(view: View, *, sessions: int, unit_TN: Array | None = None) -> Array:
     """Return close times volume, both as traded, of the newest `sessions`, as (T, N).
 
-    NaN where either is missing; a session of volume 0 counts as 0.
+    In one currency where `unit_TN` says what a point of price was worth. NaN where any of them is
+    missing; a session of volume 0 counts as 0.
     """
     result: Array = view.close_TN[-sessions:] * view.volume_TN[-sessions:]
-    return result
+    return result if unit_TN is None else result * unit_TN[-sessions:]
 
 
 def _newest(listings: pl.DataFrame) -> pl.DataFrame:

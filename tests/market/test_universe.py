@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -91,6 +92,19 @@ def test_looks_back_no_further_than_it_says():
 def test_liquid_wants_a_least_value_traded():
     seen = view({"a": [10.0] * 5, "b": [20.0] * 5})
     assert members(liquid(9, least=1_500.0), seen, STOCKS) == ["b"]
+
+
+def test_liquid_compares_what_changed_hands_in_one_currency():
+    seen = view({"a": [3000.0] * 5, "b": [100.0] * 5, "c": [500.0] * 5})
+    yen, dollars, pence, unknown = [0.0095] * 5, [1.0] * 5, [0.013] * 5, [NAN] * 5
+    unit_TN = np.array([yen, dollars, pence]).T
+    assert members(liquid(1), seen, STOCKS) == ["a"]
+    assert members(liquid(1), seen, STOCKS, unit_TN=unit_TN) == ["b"]
+    rich = liquid(None, least=2_000.0)
+    assert members(rich, seen, STOCKS, unit_TN=unit_TN) == ["a", "b"]
+    assert members(rich, seen, STOCKS, unit_TN=np.array([yen, unknown, pence]).T) == ["a"]
+    longer_TN = np.concatenate([np.full((3, 3), 1e9), unit_TN])
+    assert members(rich, seen, STOCKS, unit_TN=longer_TN) == ["a", "b"]
 
 
 def test_liquid_without_a_count_takes_all_that_trade_enough():

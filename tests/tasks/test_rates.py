@@ -11,7 +11,7 @@ from tasks.market.currency import in_currency
 from tasks.market.frames import SERIES, shaped
 from tasks.market.history import View
 from tasks.market.lake import Lake
-from tasks.vantage import Rates
+from tasks.roster import Rates
 
 SESSIONS = [date(2016, 6, day) for day in (6, 7, 8, 9, 10)]
 NAMES = ("m:BP", "m:SPY")

@@ -230,6 +230,8 @@ class Desk:
 
         One of a symbol that nobody held has no instrument to speak of.
         """
+        if told.is_empty():
+            return frames.empty(frames.FUNDAMENTALS)
         rows = stamp(held_at(told, found.holders, day="known_on"), None)
         if self.settings.content == "fundamentals":  # then nothing else names an instrument
             named = pl.concat_str(pl.lit(self.source), "symbol", separator=":")

@@ -2,13 +2,15 @@
 
 from datetime import date
 from ipaddress import ip_address
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from conf.source_schema import Content, SourceBase
 from conf.strict import Currency, Name, Positive, Symbol, Text, Variable
+
+Lag = Annotated[int, Field(ge=0, le=60)]  # days
 
 
 class WebSource(SourceBase):
@@ -89,7 +91,16 @@ class FredSource(WebSource):
     keyed_url: str = "https://api.stlouisfed.org"
     key_variable: Variable | None = None  # named: vintages, else the newest revision only
     series: dict[str, Text] = Field(min_length=1, description="Our name -> the id there.")
-    lag_days: int = Field(1, ge=0, le=60, description="Days until a value is known, without key.")
+    lag_days: Lag = Field(1, description="Days until a value is known, without key.")
+    lags: dict[str, Lag] = Field({}, description="Our name -> its own days, where they differ.")
+
+    @model_validator(mode="after")
+    def _has_what_lags(self) -> "FredSource":
+        if unknown := sorted(self.lags.keys() - self.series.keys()):
+            raise ValueError(
+                f"lags of {', '.join(unknown)}, but series are: {', '.join(self.series)}"
+            )
+        return self
 
 
 class EcbSource(WebSource):

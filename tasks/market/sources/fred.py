@@ -33,9 +33,10 @@ DAY = timedelta(days=1)
 class FredData(WebData):
     """Series by the names of the settings; a figure that is missing has no row.
 
-    Without a key a figure counts as known `lag_days` after the end of its period: of its day, or
-    of its month, quarter or year where the dates step so. A series whose last row is older than
-    it should be was cut short, or has ended: it is refused, since one cannot tell.
+    Without a key a figure counts as known some days (`lag_days`, or its own of `lags`) after the
+    end of its period: of its day, or of its month, quarter or year where the dates step so. A live
+    night brings the newest one whenever it came. A series whose last row is older than it should
+    be was cut short, or has ended: it is refused, since one cannot tell.
     """
 
     def __init__(self, conf: FredSource, place: Place):
@@ -50,7 +51,8 @@ class FredData(WebData):
         """Return one request for each series; with a key, for each few years of publication."""
         ids = list(dict.fromkeys(self._conf.series.values()))
         if self._conf.key_variable is None:
-            first = reach.since - timedelta(days=PERIOD_DAYS + self._conf.lag_days)
+            lag_days = max(self._lag(ours) for ours in self._conf.series)
+            first = reach.since - timedelta(days=PERIOD_DAYS + lag_days)
             return [f"{PLAIN} {one} {first} {reach.night}" for one in ids]
         since = reach.since
         if since > self._conf.starts:  # what was published since the session before it closed
@@ -101,15 +103,14 @@ class FredData(WebData):
         found = [pl.DataFrame(schema=RAW_SERIES)]
         for payload in payloads:
             kind, series, first, _ = _parts(payload.request)
-            if kind == PLAIN:
-                figures = self._plain(payload.body, series, reach)
-            else:
-                figures = _published(payload.body, series, first, whole=first == self._conf.starts)
-            found += [
-                figures.with_columns(name=pl.lit(ours))
-                for ours, theirs in self._conf.series.items()
-                if theirs == series
-            ]
+            whole = first == self._conf.starts
+            for ours in (ours for ours, theirs in self._conf.series.items() if theirs == series):
+                if kind == PLAIN:
+                    figures = self._plain(payload.body, series, reach, lag_days=self._lag(ours))
+                    figures = _with_newest(figures, reach) if live else figures
+                else:
+                    figures = _published(payload.body, series, first, whole=whole)
+                found.append(figures.with_columns(name=pl.lit(ours)))
         known = known_within(
             pl.concat([frame.select(*RAW_SERIES) for frame in found]),
             self.calendar,
@@ -119,25 +120,47 @@ class FredData(WebData):
         newest = known.unique(["session", "name", "known_on"], keep="last", maintain_order=True)
         return delivery(payloads, series=newest.sort("session", "name", "known_on"))
 
-    def _plain(self, body: bytes, series: str, reach: Reach) -> pl.DataFrame:
+    def _lag(self, ours: str) -> int:
+        return self._conf.lags.get(ours, self._conf.lag_days)
+
+    def _plain(self, body: bytes, series: str, reach: Reach, *, lag_days: int) -> pl.DataFrame:
         """Read a table of two columns: the day and the figure."""
         table = _table(body, series)
-        days = table["session"].to_list()
-        if not days:
-            raise Unreadable(f"The series {series} came without a row.")
+        days = table["session"].unique().sort().to_list()
+        if len(days) < 2:
+            raise Unreadable(
+                f"The series {series} came with {len(days)} days: whether they are days, months "
+                "or years cannot be told."
+            )
+        if days[-1] > reach.night:
+            raise Unreadable(
+                f"The series {series} has a row of {days[-1]}, after {reach.night}: the server's "
+                "clock or its days are off."
+            )
         steps = [(later - earlier).days for earlier, later in pairwise(days)]
-        step = min(steps, default=0)
+        step = min(steps)
         monthly = step >= MONTH_DAYS and all(day.day == 1 for day in days)
         months = round(step / 30.5) if monthly else 0
         ends = pl.col("session").dt.offset_by(f"{months}mo") - DAY if months else pl.col("session")
-        table = table.with_columns(known_on=ends + timedelta(days=self._conf.lag_days))
-        slack = timedelta(days=2 * max(steps[-20:], default=0) + 14)
+        table = table.with_columns(known_on=ends + timedelta(days=lag_days))
+        slack = timedelta(days=2 * max(steps[-20:]) + 14)
         if table["known_on"].to_list()[-1] + slack < reach.night:
             raise Unreadable(
                 f"The series {series} ends on {days[-1]}, long before {reach.night}: the answer "
                 "was cut short, or the series has ended; then take it out of the settings."
             )
-        return table.filter(pl.col("session") <= reach.night, ~pl.col("missing"))
+        return table.filter(~pl.col("missing"))
+
+
+def _with_newest(figures: pl.DataFrame, reach: Reach) -> pl.DataFrame:
+    """Let the newest figure that is due count as due within `reach`, however late it came.
+
+    A month's figure that appears weeks after it was due would else never be told.
+    """
+    newest = figures.filter(pl.col("known_on") <= reach.night)["session"].max()
+    due = pl.col("known_on")
+    late = (pl.col("session") == newest) & (due < reach.since)
+    return figures.with_columns(known_on=pl.when(late).then(pl.lit(reach.since)).otherwise(due))
 
 
 def _table(body: bytes, series: str) -> pl.DataFrame:

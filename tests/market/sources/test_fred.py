@@ -13,7 +13,16 @@ from tasks.market.sources.fred import FredData
 from tasks.market.sources.protocol import Payload, Place, Unreadable
 from tasks.market.sources.web import Refused, Unwelcome
 from tasks.market.sources.web_data import Reach
-from tests.market.sources.cases.fred import KEY, PUBLISHED, ROUTES, publications, rows, source
+from tests.market.sources.cases.fred import (
+    AAA,
+    DGS10,
+    KEY,
+    PUBLISHED,
+    ROUTES,
+    publications,
+    rows,
+    source,
+)
 from tests.market.sources.vendor import Answer, Vendor
 
 NOWHERE = "http://127.0.0.1:9"
@@ -74,6 +83,7 @@ def test_a_month_is_known_from_the_first_session_of_the_next(vendor):
     [
         (["2020-07-01", "2020-10-01"], "2021-01-04"),
         (["2019-01-01", "2020-01-01"], "2021-01-04"),
+        (["2020-07-01", "2020-07-01", "2020-10-01"], "2021-01-04"),  # a row came twice
     ],
 )
 def test_a_quarter_and_a_year_are_known_when_they_are_over(days, known):
@@ -87,10 +97,53 @@ def test_a_quarter_and_a_year_are_known_when_they_are_over(days, known):
     assert found["known_on"].to_list()[-1] == date.fromisoformat(known)
 
 
-def test_nothing_of_after_the_night_moves_what_was_known():
-    days = "DATE,DGS10\n2021-03-01,1.40\n2021-03-02,1.41\n2021-03-03,1.42\n2021-03-04,1.43\n"
-    later = days + "2021-03-05,9.9\n2021-03-08,9.9\n"
-    assert plain(later).equals(plain(days))
+def test_a_figure_that_came_late_is_told_on_the_night_it_came_and_no_earlier():
+    feed = source(NOWHERE, series={"prices": "CPIAUCSL"}, observed_from=date(2021, 1, 4))
+    published = {date(2020, month, 1): date(2020, month + 1, 12) for month in range(1, 12)}
+    published |= {date(2020, 12, 1): date(2021, 1, 13), date(2021, 1, 1): date(2021, 2, 10)}
+    told: dict[date, date] = {}
+    for night in feed.calendar.sessions(date(2021, 1, 4), date(2021, 2, 26)):
+        lines = [f"{month},{month:%m}\n" for month, came in published.items() if came <= night]
+        feed.nights(night)
+        (request,) = feed.requests(feed._reach(night))
+        body = f"observation_date,CPIAUCSL\n{''.join(lines)}".encode()
+        found = feed.normalise([Payload(night, request, body, "observed")]).series
+        assert found["known_on"].to_list() == [night] * found.height
+        told = dict.fromkeys(found["session"], night) | told
+    assert told == {
+        date(2020, 11, 1): date(2021, 1, 4),
+        date(2020, 12, 1): date(2021, 1, 13),
+        date(2021, 1, 1): date(2021, 2, 10),
+    }
+
+
+def test_a_series_may_have_a_lag_of_its_own(vendor):
+    late = {"yield_10y": "DGS10", "slow": "DGS10"}
+    feed = source(vendor.url, series=late, lags={"slow": 8})
+    history = pulled(feed, date(2021, 3, 5), date(2021, 3, 1))
+    known = {
+        name: dict(history.filter(name=name).select("session", "known_on").iter_rows())
+        for name in late
+    }
+    assert known["yield_10y"][date(2021, 2, 16)] == date(2021, 2, 17)
+    assert known["slow"][date(2021, 2, 16)] == date(2021, 2, 24)
+    with pytest.raises(ValueError, match="lags of wti, but series are: yield_10y, yield_aaa"):
+        source(NOWHERE, lags={"wti": 8})
+
+
+def test_nothing_of_after_the_night_moves_what_was_known(vendor, monkeypatch):
+    live, night = date(2021, 3, 4), date(2021, 3, 1)
+    before = [pulled(source(vendor.url), live, one) for one in (night, live)]
+    for day in (5, 8, 9):
+        monkeypatch.setitem(DGS10, date(2021, 3, day), "99.0")
+    monkeypatch.setitem(AAA, date(2021, 4, 1), "99.0")
+    after = [pulled(source(vendor.url), live, one) for one in (night, live)]
+    assert all(one.equals(same) for one, same in zip(before, after, strict=True))
+
+
+def test_a_row_of_after_the_night_is_refused():
+    with pytest.raises(Unreadable, match="a row of 2021-03-08, after 2021-03-05"):
+        plain("DATE,DGS10\n2021-03-04,1.43\n2021-03-08,9.9\n")
 
 
 def test_late_nights_together_bring_what_the_history_brings(vendor):
@@ -112,9 +165,11 @@ def test_a_table_cut_at_the_end_of_a_line_is_noticed_where_much_is_missing():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("DATE,DGS10\n", "without a row"),
+        ("DATE,DGS10\n", "came with 0 days"),
+        ("DATE,DGS10\n2021-03-04,1\n", "came with 1 days: whether they are days, months"),
+        ("DATE,DGS10\n2021-03-04,1\n2021-03-04,1\n", "came with 1 days"),
         ("DATE,DGS2\n2021-03-04,1\n", "came with the columns DATE, DGS2"),
-        ("DATE,DGS10\n4 March,1\n", "1 rows without a date"),
+        ("DATE,DGS10\n4 March,1\n2021-03-04,1\n", "1 rows without a date"),
         ("DATE,DGS10\n2021-03-04,1,2\n", "is no table"),
     ],
 )

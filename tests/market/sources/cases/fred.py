@@ -88,6 +88,7 @@ ROUTES = {"/graph/fredgraph.csv": table, "/fred/series/observations": publicatio
 
 def case(base_url: str, spool: Path) -> WebCase:
     expected = rows(
+        ("2021-02-01", "yield_aaa", 2.5, "2021-03-05"),
         ("2021-03-02", "yield_10y", 1.41, "2021-03-05"),
         ("2021-03-03", "yield_10y", 1.42, "2021-03-05"),
         ("2021-03-04", "yield_10y", 1.43, "2021-03-05"),

@@ -15,7 +15,13 @@ from prefect.states import State
 from flows.forms import USUAL_SOURCE, SourceName, run_name_with_session, scheduled_start
 from flows.outcomes import Outcome, final_state
 from flows.steps import bring_check, tried
-from tasks.backfill import VERDICTS, contests_on, missing_sessions, verdicts_between
+from tasks.backfill import (
+    VERDICTS,
+    contests_on,
+    missing_sessions,
+    verdicts_between,
+    waiting_nights,
+)
 from tasks.ingest import land_deliveries
 from tasks.judge import judge_deliveries
 from tasks.prepare import prepare_features
@@ -52,12 +58,11 @@ def _filled(source: str, start: date, end: date, keep_going: bool) -> Outcome:
     _, failed = tried(source, end, land_deliveries, source, end, start)
     if failed:
         return failed
-    stop = None if keep_going else _blocked(source, start, end)
-    if stop is None:
+    if keep_going or not _blocked(source, start, end):
         _, failed = tried(source, end, judge_deliveries, source, end, not keep_going)
         if failed:
             return failed
-        stop = None if keep_going else _blocked(source, start, end)
+    stop = None if keep_going else _stopped_by(source, start, end)
     good = [one["night"] for one in _verdicts(source, start, end) if one["verdict"] != "block"]
     done = [night for night in good if stop is None or night < stop["night"]]
     for contest in contests_on(source) if done else ():
@@ -72,10 +77,21 @@ def _verdicts(source: str, start: date, end: date) -> list[dict[str, Any]]:
     return verdicts_between(source, start, end)
 
 
-def _blocked(source: str, start: date, end: date) -> dict[str, Any] | None:
-    """Return the first blocked night, if there is one."""
-    blocked = (one for one in _verdicts(source, start, end) if one["verdict"] == "block")
-    return next(blocked, None)
+def _blocked(source: str, start: date, end: date) -> list[dict[str, Any]]:
+    """Return the blocked nights, oldest first."""
+    return [one for one in _verdicts(source, start, end) if one["verdict"] == "block"]
+
+
+def _stopped_by(source: str, start: date, end: date) -> dict[str, Any] | None:
+    """Return the blocked night that nothing is judged beyond, if there is one.
+
+    It may lie before `start`: all that has landed is judged, oldest first.
+    """
+    if blocked := _blocked(source, start, end):
+        return blocked[0]
+    waiting = waiting_nights(source, start, end)
+    before = _blocked(source, date.min, waiting[0]) if waiting else []
+    return before[-1] if before else None
 
 
 def _session(source: str, night: date) -> date:
@@ -84,11 +100,16 @@ def _session(source: str, night: date) -> date:
 
 def _outcome(source: str, start: date, end: date, stop: dict[str, Any] | None) -> Outcome:
     found, missing = _verdicts(source, start, end), missing_sessions(source, start, end)
+    waiting = waiting_nights(source, start, end)
     told = f"{len(found)} nights judged: {_counted(found)}"
+    if waiting:
+        told += f"; {len(waiting)} landed and not judged, the first {waiting[0]}"
     if stop:
         reasons = "; ".join(stop["reasons"])
         words = f"{stop['night']}: {reasons}; {told}; have it sent again, or say --keep-going"
         return Outcome(source, "blocked", words, stop["night"])
+    if waiting:
+        return Outcome(source, "unfinished", told, end)
     if missing:
         told += f"; {len(missing)} sessions without a delivery, the first {missing[0]}"
     return Outcome(source, "backfilled", told, end)

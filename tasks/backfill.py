@@ -14,14 +14,36 @@ VERDICTS = ("pass", "warn", "skip", "block")
 
 @task(task_run_name="missing-{source}-{first}-{last}")
 def missing_sessions(source: str, first: date, last: date) -> list[date]:
-    """Return the sessions from `first` to `last` that no judged delivery covers, oldest first."""
-    lake, settings = open_lake(), load_source(source)
-    verdicts = verdicts_of(lake, source)
-    judged = set(verdicts["delivery"])
-    assumed = verdicts.filter(verdicts["vintage"] == "assumed")["delivery"].max()
+    """Return the sessions from `first` to `last` that no delivery covers, oldest first."""
+    return holes(open_lake(), source, first, last)
+
+
+def holes(lake: Lake, source: str, first: date, last: date) -> list[date]:
+    """Return the sessions from `first` to `last` of which nothing has landed, oldest first.
+
+    History in one go covers every session before it; a night that was late only its own.
+    """
+    settings, verdicts = load_source(source), verdicts_of(lake, source)
+    there = {*_landed(lake, source), *verdicts["delivery"]}
+    history = verdicts.filter(verdicts["vintage"] == "assumed")["delivery"]
+    always = settings.kind == "files" and settings.one_delivery
+    covered = history.max() if always else history.min()
+    until = covered if isinstance(covered, date) else date.min
     owed = calendar(settings.calendar).sessions(max(first, settings.starts), last)
-    covered = assumed if isinstance(assumed, date) else date.min
-    return [session for session in owed if session not in judged and session > covered]
+    return [session for session in owed if session not in there and session > until]
+
+
+@task(task_run_name="waiting-{source}-{first}-{last}")
+def waiting_nights(source: str, first: date, last: date) -> list[date]:
+    """Return the nights from `first` to `last` that landed and were not judged, oldest first."""
+    lake = open_lake()
+    judged = set(verdicts_of(lake, source)["delivery"])
+    waiting = set(_landed(lake, source)) - judged
+    return sorted(night for night in waiting if first <= night <= last)
+
+
+def _landed(lake: Lake, source: str) -> list[date]:
+    return lake.read(f"raw/{source}", columns=["night"])["night"].unique().to_list()
 
 
 @task(task_run_name="verdicts-{source}-{first}-{last}")

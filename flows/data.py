@@ -19,6 +19,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The vendor night.")]
 STYLES = {"pass": "green", "warn": "yellow", "block": "bold red", "skip": "dim"}
 
+WORDS = {  # what a source brings -> whom its rows speak of, and what they say
+    "bars": ("instruments", "closes"),
+    "series": ("series", "values"),
+    "fundamentals": ("instruments", "figures"),
+}
+
 
 @app.command()
 def verdicts(source: SourceOption = None, as_json: Json = False) -> None:
@@ -71,13 +77,15 @@ def _shown(one: dict[str, Any]) -> Table:
     waiting = f"{one['waiting']} landed but not judged" if one["waiting"] else ""
     span = f"{one['first']} to {one['last']}: {judged}" if judged else "none judged"
     lately = ", ".join(f"{rule} {count:,}" for rule, count in one["quarantined_lately"].items())
-    behind = one["sessions_behind"]
+    holes, behind = one["holes"], one["sessions_behind"]
+    names, values = WORDS[one["content"]]
     late = f"{behind} session{'s' * (behind != 1)} behind" if behind else "as new as can be"
     rows = {
         "nights": f"{span}; {waiting}" if waiting else span,
         "newest": "no clean row" if behind is None else f"{one['newest_session']}, {late}",
-        "holds": f"{one['rows']:,} rows of {one['instruments']:,} instruments",
-        "revised": f"{one['revised']:,} closes were changed by a later delivery",
+        "never came": f"{holes} session{'s' * (holes != 1)} between those nights",
+        "holds": f"{one['rows']:,} rows of {one['instruments']:,} {names}",
+        "revised": f"{one['revised']:,} {values} were changed by a later delivery",
         "set aside": f"{one['quarantined']:,} rows; in the last nights: {lately or 'none'}"
         + (f"; {one['cleared']} let out by a person" if one["cleared"] else ""),
     }

@@ -1,58 +1,82 @@
 """Coverage of the lake: what each source has brought, how fresh it is, what was set aside."""
 
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from tasks.backfill import holes
 from tasks.judge import verdicts_of
 from tasks.market.lake import Lake
 from tasks.settings import calendar, load_source, names_in, open_lake, resolve_session
 
 RECENT_NIGHTS = 20
-CHANGED = 1e-9  # closes of two prints that differ by less than this share are the same
+CHANGED = 1e-9  # two prints that differ by less than this share are the same
+
+
+class Held(NamedTuple):
+    """How the rows are told apart that a source brings."""
+
+    names: str  # column of whom a row speaks of
+    key: tuple[str, ...]  # of what a later delivery may say otherwise
+    value: str
+    day: str  # column of how new a row is
+
+
+HELD = {
+    "bars": Held("instrument", ("session", "instrument"), "close", "session"),
+    "series": Held("name", ("session", "name"), "value", "session"),
+    "fundamentals": Held("instrument", ("period_end", "instrument", "item"), "value", "known_on"),
+}
 
 
 def sources_with_data() -> list[str]:
     """Return the sources of which anything has landed or been judged."""
     lake = open_lake()
     judged = set(lake.read("verdicts", columns=["source"])["source"])
-    landed = {name for name in names_in("sources") if f"raw/{name}" in lake.tables()}
+    landed = {name for name in names_in("sources") if not _landed(lake, name).is_empty()}
     return sorted(judged | landed)
 
 
 def coverage(source: str) -> dict[str, Any]:
     """Return what is known of one source, as one plain record.
 
-    first and last are its nights; `sessions_behind` counts the sessions that have closed since the
-    newest clean one; `revised` counts the (session, instrument) whose close a later delivery
-    changed.
+    first and last are its nights; `holes` counts the sessions between them that no delivery
+    covers, and `sessions_behind` those that have closed since the newest clean row; `revised`
+    counts the closes, values or figures (by `content`) that a later delivery changed.
     """
     lake, settings = open_lake(), load_source(source)
-    verdicts = verdicts_of(lake, source)
-    landed = lake.read(f"raw/{source}", columns=["night"])["night"].unique()
-    bars = lake.read(
-        "bars",
+    verdicts, landed = verdicts_of(lake, source), _landed(lake, source)
+    held = HELD[settings.content]
+    rows = lake.read(
+        settings.content,
         where={"source": [source]},
-        columns=["session", "instrument", "close", "known_on", "delivery"],
+        columns=list(dict.fromkeys([*held.key, held.names, held.value, held.day])),
     )
-    newest, due = bars["session"].max(), resolve_session(source, None, None).session
+    newest, due = rows[held.day].max(), resolve_session(source, None, None).session
     behind = _sessions_behind(settings.calendar, newest if isinstance(newest, date) else None, due)
+    nights = verdicts["delivery"].to_list()
     return {
         "source": source,
         "title": settings.title,
-        "first": verdicts["delivery"].min(),
-        "last": verdicts["delivery"].max(),
+        "content": settings.content,
+        "first": nights[0] if nights else None,
+        "last": nights[-1] if nights else None,
         "landed": landed.len(),
         "waiting": landed.len() - verdicts.height,
         "verdicts": dict(verdicts.group_by("verdict").len().sort("verdict").iter_rows()),
+        "holes": len(holes(lake, source, nights[0], nights[-1])) if nights else 0,
         "newest_session": newest,
         "sessions_behind": behind,
-        "rows": bars.height,
-        "instruments": bars["instrument"].n_unique(),
-        "revised": _revised(bars),
+        "rows": rows.height,
+        "instruments": rows[held.names].n_unique(),
+        "revised": _revised(rows, held),
         **_quarantine(lake, source, verdicts),
     }
+
+
+def _landed(lake: Lake, source: str) -> pl.Series:
+    return lake.read(f"raw/{source}", columns=["night"])["night"].unique()
 
 
 def _sessions_behind(name: str, newest: date | None, due: date) -> int | None:
@@ -61,12 +85,12 @@ def _sessions_behind(name: str, newest: date | None, due: date) -> int | None:
     return max(len(calendar(name).sessions(min(newest, due), due)) - 1, 0)
 
 
-def _revised(bars: pl.DataFrame) -> int:
-    prints = bars.group_by("session", "instrument").agg(
-        low=pl.col("close").min(), high=pl.col("close").max()
+def _revised(rows: pl.DataFrame, held: Held) -> int:
+    prints = rows.group_by(held.key).agg(
+        low=pl.col(held.value).min(), high=pl.col(held.value).max()
     )
-    moved = (pl.col("high") - pl.col("low")).abs() > CHANGED * pl.col("high").abs()
-    return prints.filter(moved).height
+    largest = pl.max_horizontal(pl.col("low").abs(), pl.col("high").abs())
+    return prints.filter(pl.col("high") - pl.col("low") > CHANGED * largest).height
 
 
 def _quarantine(lake: Lake, source: str, verdicts: pl.DataFrame) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""What is said of a source counts what it brings, whatever that is, and the nights it never did."""
+
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+
+from tasks.backfill import holes
+from tasks.coverage import coverage, sources_with_data
+from tasks.market import frames
+from tasks.settings import open_lake
+
+HISTORY, NIGHTS = date(2020, 12, 11), [date(2020, 12, 14), date(2020, 12, 17)]
+NEVER = [date(2020, 12, 15), date(2020, 12, 16)]
+RATES = """
+kind: ecb
+title: Rates
+calendar: XNYS
+currency: EUR
+asset_class: fx
+starts: 2020-01-02
+observed_from: 2020-12-14
+ends: 2020-12-11
+expected_rows: 1
+offline: true
+currencies: [USD]
+"""
+
+
+def keep_verdicts(source: str, vintages: dict[date, str]) -> None:
+    rows = [
+        {"source": source, "delivery": night, "known_on": night, "vintage": vintage}
+        | {"verdict": "pass", "reasons": "", "rows": 1, "clean": 1, "quarantined": 0}
+        for night, vintage in vintages.items()
+    ]
+    told = frames.shaped(pl.DataFrame(rows).with_columns(findings=pl.lit("[]")), frames.VERDICTS)
+    open_lake().replace("verdicts", told, over={"source": [source]})
+
+
+def keep(table: str, source: str, rows: list[dict]) -> None:
+    frame = pl.DataFrame(rows).with_columns(source=pl.lit(source))
+    shaped = frames.shaped(frame, frames.TABLES[table].columns)
+    open_lake().replace(table, shaped, over={"source": [source]})
+
+
+@pytest.fixture
+def house(build):
+    house = build("covered")
+    house.write("sources", "rates", RATES)
+    with house.open():
+        yield house
+
+
+def test_series_count_as_rows_and_say_how_new_a_source_is(house):
+    keep_verdicts("rates", {HISTORY: "assumed"})
+    told = [
+        {"session": HISTORY, "name": "EURUSD", "value": value, "delivery": night, "known_on": night}
+        for night, value in ((HISTORY, 1.21), (NIGHTS[0], 1.22))
+    ]
+    keep("series", "rates", told)
+    found = coverage("rates")
+    assert (found["content"], found["rows"], found["instruments"]) == ("series", 2, 1)
+    assert (found["newest_session"], found["revised"]) == (HISTORY, 1)
+
+
+def test_prints_that_say_the_same_are_no_revision_however_they_are_signed(house):
+    oil = {"session": HISTORY, "instrument": "tiny:CL", "symbol": "CL", "close": -36.98}
+    keep("bars", "tiny", [oil | {"delivery": night, "known_on": night} for night in NIGHTS])
+    assert coverage("tiny")["revised"] == 0
+
+
+def test_sessions_that_never_came_are_holes(house):
+    keep_verdicts("tiny", {HISTORY: "assumed", **dict.fromkeys(NIGHTS, "observed")})
+    assert coverage("tiny")["holes"] == len(NEVER)
+
+
+def test_a_late_night_covers_its_own_session_alone(house):
+    keep_verdicts("tiny", {HISTORY: "assumed", **dict.fromkeys(NIGHTS, "assumed")})
+    assert holes(open_lake(), "tiny", date(2020, 1, 2), NIGHTS[-1]) == NEVER
+
+
+def test_what_has_landed_is_no_hole_though_nobody_judged_it(house):
+    keep_verdicts("tiny", {HISTORY: "assumed", **dict.fromkeys(NIGHTS, "observed")})
+    raw = {"night": NEVER[0], "request": "bars", "body": b"", "sha256": "", "vintage": "observed"}
+    open_lake().replace("raw/tiny", pl.DataFrame([raw]), over={"night": [NEVER[0]]})
+    assert holes(open_lake(), "tiny", HISTORY, NIGHTS[-1]) == NEVER[1:]
+    assert sources_with_data() == ["tiny"]
+
+
+def test_a_hole_does_not_depend_on_what_comes_after(house):
+    keep_verdicts("tiny", {HISTORY: "assumed", NIGHTS[0]: "observed"})
+    before = holes(open_lake(), "tiny", HISTORY, NIGHTS[-1])
+    later = NIGHTS[-1] + timedelta(days=1)
+    keep_verdicts("tiny", {HISTORY: "assumed", NIGHTS[0]: "observed", later: "assumed"})
+    assert holes(open_lake(), "tiny", HISTORY, NIGHTS[-1]) == before == [*NEVER, NIGHTS[-1]]

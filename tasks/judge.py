@@ -96,7 +96,7 @@ def judge_nights(
             done.append(judged_night(desk, feed, raw, night))
             if stop_at_block and _is_blocked(done[-1]):
                 break
-        _keep(lake, source, chunk[: len(done)], done)
+        _keep(lake, source, chunk[: len(done)], done, sealed=desk.sealed)
         if stop_at_block and _is_blocked(done[-1]):
             return
 
@@ -105,10 +105,25 @@ def _is_blocked(judged: "Judged") -> bool:
     return judged.verdicts["verdict"].item() == "block"
 
 
-def _keep(lake: Lake, source: str, nights: list[date], done: Sequence["Judged"]) -> None:
+def _keep(
+    lake: Lake, source: str, nights: list[date], done: Sequence["Judged"], *, sealed: date | None
+) -> None:
+    """Write what the judged nights add, the verdicts last: they say it is done.
+
+    What a release can have read stays. A blocked night leaves such rows, and the vendor may send
+    it once more: then only what was not told before is added.
+    """
     over: Where = {"source": [source], "delivery": nights}
-    for table in TABLES:  # the verdicts last: they say it is done
-        lake.replace(table, pl.concat([getattr(judged, table) for judged in done]), over=over)
+    for table in TABLES:
+        new = pl.concat([getattr(judged, table) for judged in done])
+        if sealed is None or table in ("quarantine", "verdicts"):
+            lake.replace(table, new, over=over)
+            continue
+        read = lake.read(table, where={**over, "known_on": Span(date.min, sealed)})
+        told = [name for name in new.columns if name != "known_on"]
+        new = new.join(read, on=told, how="anti", nulls_equal=True, maintain_order="left")
+        free = Span(sealed + timedelta(days=1), date.max)
+        lake.replace(table, new, over={**over, "known_on": free})
 
 
 def judged_night(desk: "Desk", feed: DataSource, raw: pl.DataFrame, night: date) -> "Judged":
@@ -155,6 +170,8 @@ def desk_before(lake: Lake, settings: SourceBase, source: str, night: date) -> "
         listings=lake.read("listings", where=earlier),
         cleared=lake.read("cleared", where={"source": [source]}),
         second=_second(lake, settings),
+        series=lake.read("series", where=earlier),
+        actions=lake.read("actions", where={**earlier, "ex_session": Span(reach.first, date.max)}),
         sealed=sealed_until(source),
     )
 

@@ -98,10 +98,13 @@ def _tree(body: bytes, wanted: Sequence[str]) -> pl.DataFrame:
         tree = ElementTree.fromstring(body)  # it has no entities: they were refused at the door
     except ElementTree.ParseError as reason:
         raise Unreadable(f"{QUARTER} is no XML ({reason}).") from reason
-    rows: list[tuple[date | None, str, float | None]] = []
+    rows: list[tuple[date, str, float | None]] = []
     for day in tree.iter(CUBE):
-        session = day_of(day.get("time"))
-        for fixing in day.iterfind(CUBE) if day.get("time") else ():
+        if (time := day.get("time")) is None:
+            continue
+        if (session := day_of(time)) is None:
+            raise Unreadable(f"{QUARTER} has the day {time[:40]!r}, not one like 2020-12-31.")
+        for fixing in day.iterfind(CUBE):
             if (currency := fixing.get("currency", "")) in wanted:
                 rows.append((session, f"EUR{currency}", number_of(fixing.get("rate"))))
     if not rows:

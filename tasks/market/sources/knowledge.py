@@ -3,6 +3,7 @@
 import polars as pl
 
 from tasks.market.calendar import Calendar
+from tasks.market.sources.protocol import Unreadable
 from tasks.market.sources.web_data import Reach
 
 
@@ -13,8 +14,10 @@ def known_within(
 
     Takes `known_on` as any day, and gives it as a session: a day without one means the next. What
     a live night repeats of earlier sessions counts as known from that night alone, since it may
-    not be what was told then.
+    not be what was told then. A row without a day is refused: it would be lost in silence.
     """
+    if lost := frame["known_on"].null_count():
+        raise Unreadable(f"{lost} rows do not say when they became known.")
     first = calendar.on_or_after(reach.since)
     sessions = pl.DataFrame(
         {"session_known": calendar.sessions(first, reach.night)}, schema={"session_known": pl.Date}

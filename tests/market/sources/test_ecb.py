@@ -8,7 +8,9 @@ import pytest
 
 from conf.schema import EcbSource
 from tasks.market.sources.ecb import EcbData
+from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Payload, Place, Unreadable
+from tasks.market.sources.web_data import Reach
 from tests.market.sources.cases.ecb import everything, fixings, quarter, source
 
 ALL, QUARTER = "eurofxref-hist.zip", "eurofxref-hist-90d.xml"
@@ -94,6 +96,19 @@ def test_a_currency_that_is_not_there_is_named():
 def test_broken_dates_and_numbers_do_not_pass_for_others():
     found = read(date(2023, 4, 6), "assumed", QUARTER, quarter().replace(b"1.0915", b"1,0915"))
     assert dict(found.select("name", "value").iter_rows()) == {"EURGBP": 0.87533, "EURUSD": None}
+
+
+def test_a_day_that_cannot_be_read_is_refused_and_not_lost():
+    body = quarter().replace(b'time="2023-04-05"', b'time="5 April 2023"')
+    with pytest.raises(Unreadable, match="has the day '5 April 2023', not one like 2020-12-31"):
+        read(date(2023, 4, 6), "assumed", QUARTER, body)
+
+
+def test_a_row_that_does_not_say_when_it_became_known_is_refused():
+    told = pl.DataFrame({"value": [1.0, 2.0], "known_on": [date(2023, 4, 6), None]})
+    reach = Reach(date(2023, 4, 3), date(2023, 4, 6))
+    with pytest.raises(Unreadable, match="1 rows do not say when they became known"):
+        known_within(told, source(NOWHERE).calendar, reach, live=False)
 
 
 def test_the_history_ships_inside_a_package():

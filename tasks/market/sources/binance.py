@@ -12,6 +12,7 @@ from conf.schema import BinanceSource
 from tasks.market.frames import RAW_BARS, RAW_LISTINGS, shaped
 from tasks.market.sources.answers import json_of, number_of
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
+from tasks.market.sources.web import Unwelcome
 from tasks.market.sources.web_data import Reach, WebData, delivery
 
 DAY_MS = 86_400_000
@@ -61,10 +62,22 @@ class BinanceData(WebData):
         ]
 
     def ask(self, request: str) -> bytes:
-        """Ask for one page, and look whether it is that page."""
-        body = self.web.get(request, expect="json")
+        """Ask for one page, and look whether it is that page, and all of it.
+
+        A page that ends early is asked for what follows: nothing does where a pair has ended.
+        """
         page = _page(request)
-        candles(body, page, night=page.last)
+        with self.web.pages():
+            body = self.web.get(request, expect="json")
+            last = candles(body, page, night=page.last)["session"].max()
+            if isinstance(last, date) and last < page.last:
+                rest = page._replace(first=last + timedelta(days=1))
+                more = self.web.get(_request(rest), expect="json")
+                if candles(more, rest, night=rest.last).height:
+                    raise Unwelcome(
+                        f"Candles of {page.symbol} from {page.first} to {page.last} were asked "
+                        f"for; the answer ends on {last}, and more follow: the server cuts pages."
+                    )
         return body
 
     def normalise(self, payloads: Sequence[Payload]) -> Delivery:

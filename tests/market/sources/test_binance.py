@@ -137,6 +137,32 @@ def test_pages_that_are_lost_or_sent_twice_are_found(fault):
             source.normalise(list(source.pull([night])))
 
 
+def test_a_server_that_sends_less_than_a_page_is_found_out():
+    def capped(request: web.Request) -> Answer:
+        return Answer(json.dumps(json.loads(listed_for_years(request).body)[:500]).encode())
+
+    with Vendor({PATH: capped}) as vendor:
+        source = history(vendor.url)
+        night = source.nights(NIGHT)[0]
+        with pytest.raises(Unwelcome, match="ends on 2015-05-15, and more follow: the server cuts"):
+            list(source.pull([night]))
+
+
+def test_a_pair_that_has_ended_is_no_page_that_was_cut():
+    end = date(2018, 2, 8)
+
+    def ended(request: web.Request) -> Answer:
+        sent = json.loads(listed_for_years(request).body)
+        return Answer(json.dumps([one for one in sent if one[0] <= opens(end)]).encode())
+
+    with Vendor({PATH: ended}) as vendor:
+        source = history(vendor.url)
+        night = source.nights(NIGHT)[0]
+        found = source.normalise(list(source.pull([night])))
+    assert found.bars["session"].max() == end
+    assert len(vendor.calls) == 3 + 1, "what follows its last candle was asked for"
+
+
 def test_a_pair_that_is_not_there_is_named():
     with Vendor({PATH: answer}) as vendor:
         source = BinanceData(settings(vendor.url, symbols=("NOPEUSDT",)), Place())

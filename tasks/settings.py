@@ -119,8 +119,12 @@ def open_lake() -> Lake:
     return Lake(os.environ.get("AFTERCLOSE_LAKE") or str(data_folder() / "lake"))
 
 
-def open_source(name: str) -> DataSource:
-    """Return the source called `name`; its folder and its keys come from the environment."""
+def open_source(name: str, now: datetime | None = None) -> DataSource:
+    """Return the source called `name`; its folder and its keys come from the environment.
+
+    What it may still see live goes by the clock; for the parts of a mixture, by the close of its
+    own calendar.
+    """
     from tasks.market.sources import SOURCES
 
     settings = load_source(name)
@@ -135,9 +139,23 @@ def open_source(name: str) -> DataSource:
             )
         folder = Path(value).resolve()
     names = settings.parts if settings.kind == "mixed" else ()
-    parts = {part: (load_source(part), open_source(part)) for part in names}
-    place = Place(folder, data_folder() / "spool" / name, _secrets(settings), parts)
+    days, now = calendar(settings.calendar), now or datetime.now(UTC)
+    live_from = live_since(days, now)
+    closed = now if live_from == date.max else days.close_of(live_from)
+    parts = {part: (load_source(part), open_source(part, closed)) for part in names}
+    place = Place(folder, data_folder() / "spool" / name, _secrets(settings), parts, live_from)
     return SOURCES[settings.kind](settings, place)
+
+
+def live_since(days: Calendar, now: datetime) -> date:
+    """Return the session whose night it is at `now`: it has closed, and the next is not open.
+
+    `date.max` where the next is open. Where a session opens as the one before closes, its night
+    lasts until it closes itself.
+    """
+    session = days.last_closed(now)
+    opens = days.open_of(days.next(session))
+    return date.max if days.close_of(session) < opens <= now else session
 
 
 def _secrets(settings: Source) -> dict[str, SecretStr]:
@@ -175,17 +193,23 @@ def resolve_session(source: str, as_of: date | None, started: datetime | None) -
     """Return the one session a run is about.
 
     An empty `as_of` is the earlier of the last session closed at the scheduled start and the
-    source's end. A holiday is a reason to skip; what the vendor sends that night is judged.
+    source's end. A holiday is a reason to skip; what the vendor sends that night is judged. A day
+    that is not over is refused: what it brings now would count as known at its close.
     """
     settings = load_source(source)
-    days = calendar(settings.calendar)
+    days, now = calendar(settings.calendar), started or datetime.now(UTC)
+    session, today = days.last_closed(now), now.astimezone(days.zone).date()
+    ended = settings.ends is not None and settings.ends < today
     if as_of is not None:
+        if not ended and as_of > (session if days.is_session(as_of) else today):
+            raise ValueError(
+                f"{as_of} is not over on {settings.calendar}: the last session that has closed is "
+                f"{session}. Name that or an earlier one, or none for the newest."
+            )
         if not days.is_session(as_of):
             return Moment(days.on_or_before(as_of), "holiday", as_of)
         return Moment(as_of, "", as_of)
-    now = started or datetime.now(UTC)
-    session, today = days.last_closed(now), now.astimezone(days.zone).date()
-    if settings.ends and settings.ends < today:
+    if settings.ends and ended:
         session = min(session, days.on_or_before(settings.ends))
         return Moment(session, "", session)
     if days.is_holiday(today):

@@ -13,7 +13,8 @@ class _Days(NamedTuple):
     first: date
     last: date
     sessions: list[date]
-    closes: list[datetime]  # UTC, one a session
+    opens: list[datetime]  # UTC, one a session
+    closes: list[datetime]  # the same
     early: frozenset[date]  # sessions that close before their usual time
     zone: tzinfo
 
@@ -94,6 +95,12 @@ class Calendar:
             raise ValueError(f"{session} is no session of {self.name}: it has no close.")
         return self._days.closes[bisect_left(self._days.sessions, session)]
 
+    def open_of(self, session: date) -> datetime:
+        """Return when `session` opens, in UTC."""
+        if not self.is_session(session):
+            raise ValueError(f"{session} is no session of {self.name}: it has no open.")
+        return self._days.opens[bisect_left(self._days.sessions, session)]
+
     def last_closed(self, now: datetime) -> date:
         """Return the newest session that has closed at `now`, a time with a zone."""
         if now.tzinfo is None:
@@ -134,6 +141,7 @@ def _load(name: str) -> _Days:
         last = min(LAST, bounds[1].date()) if bounds[1] is not None else LAST
         calendar = get_calendar(name, start=first.isoformat(), end=last.isoformat())
     sessions = [stamp.date() for stamp in calendar.sessions]
+    opens = [stamp.to_pydatetime() for stamp in calendar.schedule["open"]]
     closes = [stamp.to_pydatetime() for stamp in calendar.schedule["close"]]
     early = frozenset(stamp.date() for stamp in calendar.early_closes)
-    return _Days(first, last, sessions, closes, early, calendar.tz)
+    return _Days(first, last, sessions, opens, closes, early, calendar.tz)

@@ -105,3 +105,37 @@ def test_the_hash_of_a_book_changes_with_what_it_depends_on(house):
     house.write("books", "dearer", BOOK.replace("half_spread_bps: 2", "half_spread_bps: 3"))
     assert settings.book_hash("dearer") != before
     assert settings.book_hash("tiny") == before
+
+
+LIVE = SOURCE.replace("ends: 2020-12-30", "ends: 2030-12-30")
+CLOSED, OPEN = date(2020, 12, 18), date(2020, 12, 21)
+
+
+def test_a_session_that_has_not_closed_is_refused(house):
+    """What a vendor says of it now would count as known at its close."""
+    house.write("sources", "live", LIVE)
+    for early in (OPEN, date(2029, 1, 2), date(2020, 12, 25)):
+        with pytest.raises(ValueError, match=f"{early} is not over on XNYS.* is {CLOSED}"):
+            settings.resolve_session("live", early, at(OPEN, 20))
+    assert settings.resolve_session("live", CLOSED, at(OPEN, 20)).session == CLOSED
+    assert settings.resolve_session("live", OPEN, at(OPEN, 22)).session == OPEN
+    assert settings.resolve_session("live", date(2020, 12, 25), at(date(2020, 12, 25), 12)).skip
+
+
+def test_the_past_of_a_source_that_has_ended_is_given_as_ever(house):
+    assert settings.resolve_session("tiny", CLOSED, at(OPEN, 20)).session == CLOSED
+    assert settings.resolve_session("tiny", OPEN, at(date(2021, 12, 21), 20)).session == OPEN
+
+
+@pytest.mark.parametrize(
+    ("calendar", "moment", "since"),
+    [
+        ("XNYS", at(CLOSED, 22), CLOSED),
+        ("XNYS", at(date(2020, 12, 20), 12), CLOSED),  # the week-end belongs to its Friday
+        ("XNYS", at(OPEN, 15), date.max),  # trading: nothing that is over is seen live
+        ("XNYS", at(OPEN, 22), OPEN),
+        ("24/7", at(OPEN, 15), date(2020, 12, 20)),  # no night between: until the next close
+    ],
+)
+def test_a_night_is_seen_live_until_the_next_session_opens(calendar, moment, since):
+    assert settings.live_since(settings.calendar(calendar), moment) == since

@@ -33,6 +33,7 @@ class Place(NamedTuple):
     spool: Path | None = None  # where answers of a pull that is not finished are kept
     secrets: Mapping[str, SecretStr] = {}  # environment variable -> what it holds
     parts: Mapping[str, tuple[SourceBase, "DataSource"]] = {}  # that a mixed source is made of
+    live_from: date = date.min  # the session whose night it still is: no earlier one is seen live
 
 
 class Delivery(NamedTuple):

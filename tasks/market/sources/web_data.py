@@ -39,8 +39,8 @@ class WebData(DataSource):
     """A source over the web: history in one delivery, then one delivery for each session.
 
     The history and a night that is pulled late are `assumed`: a late night brings its own session
-    alone. The newest night that was asked about is seen live, is `observed`, and reaches back
-    `look_back` sessions for corrections.
+    alone. The newest night that was asked about is seen live while it lasts (`live_from` of its
+    place), is `observed`, and reaches back `look_back` sessions for corrections.
 
     A source gives `requests` and `ask`, and `normalise`; perhaps `headers` and `hosts`.
     """
@@ -82,7 +82,7 @@ class WebData(DataSource):
 
     @property
     def newest(self) -> date:
-        """The night that was last asked about, the one that is seen live."""
+        """The newest night that was last asked about: where it is not over, it is seen live."""
         return self._until
 
     def nights(self, until: date = date.max) -> list[date]:
@@ -99,7 +99,7 @@ class WebData(DataSource):
                 f"{self._history}, and the sessions from {self._web_conf.observed_from} on."
             )
         for night in sorted(set(nights)):
-            live = night == self._until and night != self._history
+            live = self._is_live(night)
             for request in self.requests(self._reach(night)):
                 body = self._spool.get(night, request)
                 if body is None:
@@ -119,7 +119,11 @@ class WebData(DataSource):
         return self._since(night, live=payloads[0].vintage == "observed")
 
     def _reach(self, night: date) -> Reach:
-        return self._since(night, live=night == self._until)
+        return self._since(night, live=self._is_live(night))
+
+    def _is_live(self, night: date) -> bool:
+        newest = night == self._until and night >= self._place.live_from
+        return newest and night != self._history
 
     def _since(self, night: date, *, live: bool) -> Reach:
         if night == self._history:

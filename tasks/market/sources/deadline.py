@@ -1,7 +1,10 @@
 """Sockets that keep one deadline over everything a request does, however slowly it drips."""
 
+import socket
 import ssl
 from collections.abc import Callable, Iterable
+from queue import Empty, Queue
+from threading import Thread
 from typing import Any
 
 import httpcore
@@ -38,10 +41,22 @@ class PatientBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect, within what is left."""
+        """Connect, within what is left: one address after another, each with its share of it."""
         wait = _shorter(timeout, self._deadline, httpcore.ConnectTimeout)
-        stream = self._inner.connect_tcp(host, port, wait, local_address, socket_options)
-        return PatientStream(stream, self._deadline)
+        addresses = _addresses(host, port, wait)
+        failed: Exception = httpcore.ConnectError(f"{host} has no address")
+        for tried, address in enumerate(addresses):
+            wait = _shorter(timeout, self._deadline, httpcore.ConnectTimeout)
+            share = wait / (len(addresses) - tried)
+            try:
+                stream = self._inner.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as reason:
+                failed = reason
+            else:
+                return PatientStream(stream, self._deadline)
+        raise failed
 
 
 class PatientStream(httpcore.NetworkStream):
@@ -78,6 +93,30 @@ class PatientStream(httpcore.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """Return what the connection knows about itself."""
         return self._inner.get_extra_info(info)
+
+
+def _addresses(host: str, port: int, wait: float) -> list[str]:
+    """Return the addresses of a host, each once.
+
+    The system's own search for them cannot be broken off: it is left to itself when time is up.
+    """
+    found: Queue[list[str] | Exception] = Queue()
+
+    def look() -> None:
+        try:
+            told = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.put(list(dict.fromkeys(str(address[0]) for *_, address in told)))
+        except (OSError, UnicodeError) as reason:  # not found, or no name at all
+            found.put(reason)
+
+    Thread(target=look, daemon=True).start()
+    try:
+        answer = found.get(timeout=wait)
+    except Empty:
+        raise httpcore.ConnectTimeout(f"no address of {host} in time") from None
+    if isinstance(answer, Exception):
+        raise httpcore.ConnectError(str(answer))
+    return answer
 
 
 def _shorter(timeout: float | None, deadline: Deadline, late: type[Exception]) -> float:

@@ -52,6 +52,8 @@ class Desk:
         second: (session, symbol, close, known_on) of the source that checks this one.
         series: `SERIES` of earlier deliveries, recent ones at least.
         actions: `ACTIONS` of earlier deliveries, of recent ex sessions at least.
+        told_until: The session of the newest earlier delivery that was not blocked, if any: what
+            history in one go says anew of it or of earlier ones was not known before it came.
         sealed: The newest session that a release has read, if any: what comes later for it or for
             an earlier one counts as known from the session after.
     """
@@ -68,10 +70,11 @@ class Desk:
         second: pl.DataFrame | None = None,
         series: pl.DataFrame | None = None,
         actions: pl.DataFrame | None = None,
+        told_until: date | None = None,
         sealed: date | None = None,
     ) -> None:
         self.source, self.settings, self.days = source, settings, days
-        self.sealed = sealed
+        self.told_until, self.sealed = told_until, sealed
         self.cleared = frames.empty(frames.CLEARED) if cleared is None else cleared
         self.second = frames.empty(SECOND | {"known_on": pl.Date}) if second is None else second
         known = frames.empty(frames.SERIES) if series is None else series
@@ -81,7 +84,8 @@ class Desk:
     def judge(self, delivery: Delivery) -> Judged:
         """Judge one delivery, and remember its clean rows for the next."""
         if faults := schema_faults(delivery):
-            return self.refuse(delivery.night, "; ".join(faults), fault="wrong schema")
+            why = "; ".join(faults)
+            return self.refuse(delivery.night, why, delivery.vintage, fault="wrong schema")
         session = self.days.on_or_before(delivery.night)
         self.memory.forget_before(self.days.offset(session, -REACH))
         verdict, actions = self._verdict(delivery, session)
@@ -109,6 +113,8 @@ class Desk:
             verdicts=self._verdict_row(delivery, verdict, known_on),
         )
         self.memory.add(judged.bars, judged.listings, judged.series, judged.actions)
+        if verdict.verdict != "block":
+            self.told_until = session
         return judged
 
     def _with_continuous(self, verdict: Judgement, actions: pl.DataFrame) -> _Chained:
@@ -125,14 +131,16 @@ class Desk:
             pl.concat([verdict.told.listings, linked.listings]),
         )
 
-    def refuse(self, night: date, why: str, *, fault: str = "unreadable payload") -> Judged:
+    def refuse(
+        self, night: date, why: str, vintage: str, *, fault: str = "unreadable payload"
+    ) -> Judged:
         """Block a night whose payload cannot be taken apart."""
         known_on = self.known_from(night)
         row = {
             "source": self.source,
             "delivery": night,
             "known_on": known_on,
-            "vintage": "observed",
+            "vintage": vintage,
             "verdict": "block",
             "reasons": f"{fault}: {why}",
             "rows": 0,
@@ -188,18 +196,25 @@ class Desk:
 
         A row that says so itself is not believed to have been known before the night that brought
         it. Of history in one go it is, and each other row from its own session on, but never where
-        that is sealed.
+        that is sealed, nor where an earlier delivery has told of that session.
         """
         floor, assumed = known_on, delivery.vintage == "assumed"
         if assumed:
             floor = date.min if self.sealed is None else self.days.next(self.sealed)
+        told = self.told_until or date.min
+
+        def known(day: str | None) -> pl.Expr:
+            if day is None:
+                return pl.lit(known_on)
+            since = pl.max_horizontal(day, pl.lit(floor))
+            return pl.when(pl.col(day) > told).then(since).otherwise(pl.lit(known_on))
 
         def stamp(frame: pl.DataFrame, own: str | None) -> pl.DataFrame:
             day = "known_on" if "known_on" in frame.columns else own if assumed else None
             return frame.with_columns(
                 source=pl.lit(self.source),
                 delivery=pl.lit(delivery.night),
-                known_on=pl.max_horizontal(day, pl.lit(floor)) if day else pl.lit(known_on),
+                known_on=known(day),
                 vintage=pl.lit(delivery.vintage),
             )
 

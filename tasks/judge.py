@@ -5,7 +5,7 @@ A delivery that arrives late re-judges what followed, and what was derived from 
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 from prefect import task
@@ -13,6 +13,8 @@ from prefect import task
 from conf.schema import SourceBase
 from tasks.execution.release import current
 from tasks.locks import source_lock
+from tasks.market import frames
+from tasks.market.calendar import Calendar
 from tasks.market.lake import Lake, Span, Where
 from tasks.market.sources.protocol import DataSource, Payload, Unreadable
 from tasks.progress import batches, steps
@@ -26,19 +28,24 @@ from tasks.settings import (
     open_lake,
     open_source,
 )
+from tasks.verdicts import serving
+from tasks.verdicts import verdicts_of as verdicts_of
 
 if TYPE_CHECKING:
     from expectations.desk import Desk, Judged
 
 NIGHTS_A_COMMIT = 20
+RECORDS = ("quarantine", "verdicts")  # tables of what was judged, not of what is known
+# In the order they are written: a bar never stands without what its night tells of it, and the
+# verdict comes last, since it says that all is done.
 TABLES = (
-    "bars",
     "actions",
     "listings",
     "series",
     "fundamentals",
     "members",
     "quarantine",
+    "bars",
     "verdicts",
 )
 
@@ -50,7 +57,8 @@ def judge_deliveries(source: str, as_of: date, stop_at_block: bool = False) -> s
     A night that lands late re-judges those after it, but for those that a release has read:
     its rows count as known from the session after. With `stop_at_block` nothing is judged after
     the first new night that is blocked. Returns the verdict of the delivery that serves `as_of`,
-    with its reasons: `pass`, `warn`, `block: …`, `skip: …`, or `missing`.
+    with its reasons: `pass`, `warn`, `block: …`, `skip: …`; `waiting` where it has landed but is
+    not judged, or `missing`.
     """
     lake = open_lake()
     with source_lock(source):
@@ -59,13 +67,13 @@ def judge_deliveries(source: str, as_of: date, stop_at_block: bool = False) -> s
             judge_nights(lake, source, due, stop_at_block=stop_at_block)
     row = serving(lake, source, as_of)
     if row is None:
-        return "missing"
+        return "waiting" if as_of in _landed(lake, source) else "missing"
     return f"{row['verdict']}: {row['reasons']}" if row["reasons"] else str(row["verdict"])
 
 
 def due_nights(lake: Lake, source: str, as_of: date) -> list[date]:
     """Return the landed nights up to `as_of` without a verdict, and the later ones they touch."""
-    landed = sorted(set(lake.read(f"raw/{source}", columns=["night"])["night"]))
+    landed = _landed(lake, source)
     judged = dict(verdicts_of(lake, source).select("delivery", "known_on").iter_rows())
     reached = [night for night in landed if night <= as_of] or landed[:1]
     fresh = [night for night in reached if night not in judged]
@@ -83,22 +91,69 @@ def judge_nights(
     """Judge `nights` in order and write them a few at a time.
 
     What stood of them, and what was made of it, goes first: a run that breaks off is found to be
-    unfinished, and done again.
+    unfinished, and done again. After nights that are left out, since a release has read them, the
+    desk is made anew: each night is held against what was known before it. After a block that
+    ends it, nothing stands of the nights that were to follow: they wait.
     """
     settings, feed = load_source(source), open_source(source)
-    desk = desk_before(lake, settings, source, nights[0])
-    forget_derived(lake, source, min(desk.known_from(night) for night in nights))
     drop(lake, "verdicts", {"source": [source], "delivery": list(nights)})
-    for chunk in steps(list(batches(nights, NIGHTS_A_COMMIT)), f"judging {source}"):
-        raw = lake.read(f"raw/{source}", where={"night": chunk})
-        done: list[Judged] = []
-        for night in chunk:
-            done.append(judged_night(desk, feed, raw, night))
+    forgotten = date.max
+    for run in _without_gaps(nights, _landed(lake, source)):
+        desk = desk_before(lake, settings, source, run[0])
+        for chunk in steps(list(batches(run, NIGHTS_A_COMMIT)), f"judging {source}"):
+            raw = lake.read(f"raw/{source}", where={"night": chunk})
+            done: list[Judged] = []
+            for night in chunk:
+                done.append(judged_night(desk, feed, raw, night))
+                if stop_at_block and _is_blocked(done[-1]):
+                    break
+            if (first := _first_touched(lake, desk, done)) < forgotten:
+                forget_derived(lake, source, first)
+                forgotten = first
+            _keep(lake, source, chunk[: len(done)], done, sealed=desk.sealed)
             if stop_at_block and _is_blocked(done[-1]):
-                break
-        _keep(lake, source, chunk[: len(done)], done, sealed=desk.sealed)
-        if stop_at_block and _is_blocked(done[-1]):
-            return
+                rest = [each for each in nights if each > night]
+                _keep(lake, source, rest, [], sealed=desk.sealed)
+                return
+
+
+def _first_touched(lake: Lake, desk: "Desk", done: Sequence["Judged"]) -> date:
+    """Return the first session that the judged nights tell of, or told of before.
+
+    A live night tells of itself and later ones; history in one go reaches back to its first row.
+    """
+    verdicts = pl.concat([judged.verdicts for judged in done])
+    touched = [desk.known_from(verdicts["delivery"][0])]
+    history = verdicts.filter(pl.col("vintage") == "assumed")["delivery"].to_list()
+    free = date.min if desk.sealed is None else desk.sealed + timedelta(days=1)
+    over: Where = {
+        "source": [desk.source],
+        "delivery": history,
+        "known_on": Span(free, date.max),
+    }
+    for table in TABLES if history else ():
+        if table not in RECORDS:
+            stood = lake.read(table, where=over, columns=["known_on"])
+            came = pl.concat([getattr(judged, table).select("known_on") for judged in done])
+            days = pl.concat([stood, came])["known_on"].drop_nulls()
+            touched += [] if days.is_empty() else [days.sort()[0]]
+    return min(touched)
+
+
+def _landed(lake: Lake, source: str) -> list[date]:
+    return sorted(set(lake.read(f"raw/{source}", columns=["night"])["night"]))
+
+
+def _without_gaps(nights: Sequence[date], landed: Sequence[date]) -> list[list[date]]:
+    """Return `nights` in runs between which other nights have landed."""
+    place = {night: number for number, night in enumerate(landed)}
+    runs: list[list[date]] = []
+    for night in nights:
+        if runs and place[night] == place[runs[-1][-1]] + 1:
+            runs[-1].append(night)
+        else:
+            runs.append([night])
+    return runs
 
 
 def _is_blocked(judged: "Judged") -> bool:
@@ -114,9 +169,10 @@ def _keep(
     it once more: then only what was not told before is added.
     """
     over: Where = {"source": [source], "delivery": nights}
-    for table in TABLES:
-        new = pl.concat([getattr(judged, table) for judged in done])
-        if sealed is None or table in ("quarantine", "verdicts"):
+    for table in TABLES if nights else ():
+        none = frames.empty(frames.TABLES[table].columns)
+        new = pl.concat([none, *(getattr(judged, table) for judged in done)])
+        if sealed is None or table in RECORDS:
             lake.replace(table, new, over=over)
             continue
         read = lake.read(table, where={**over, "known_on": Span(date.min, sealed)})
@@ -132,7 +188,7 @@ def judged_night(desk: "Desk", feed: DataSource, raw: pl.DataFrame, night: date)
     try:
         delivery = feed.normalise(payloads)
     except Unreadable as error:
-        return desk.refuse(night, str(error))
+        return desk.refuse(night, str(error), payloads[0].vintage)
     return _or_unchecked(desk.judge(delivery), desk, night)
 
 
@@ -156,24 +212,43 @@ def _payloads(raw: pl.DataFrame, night: date) -> list[Payload]:
 
 
 def desk_before(lake: Lake, settings: SourceBase, source: str, night: date) -> "Desk":
-    """Return the desk as it stood before the delivery of `night`."""
+    """Return the desk as it stood before the delivery of `night`.
+
+    Of who is who it knows besides what a release can have read: a night that comes after that
+    speaks of the instruments that are known by then.
+    """
     from expectations.desk import REACH, Desk
 
-    days = calendar(settings.calendar)
+    days, sealed = calendar(settings.calendar), sealed_until(source)
     earlier: Where = {"source": [source], "delivery": Span(date.min, night - timedelta(days=1))}
     reach = Span(days.offset(days.on_or_before(night), -REACH), night)
+    listed = lake.read("listings", where={"source": [source]})
+    before = pl.col("delivery") < night
     return Desk(
         source,
         settings,
         days,
         bars=lake.read("bars", where={**earlier, "session": reach}),
-        listings=lake.read("listings", where=earlier),
-        cleared=lake.read("cleared", where={"source": [source]}),
+        listings=listed.filter(
+            before if sealed is None else before | (pl.col("known_on") <= sealed)
+        ),
+        cleared=lake.read("cleared", where={"source": [source]}).unique(
+            ["delivery", "session", "symbol"], keep="last", maintain_order=True
+        ),
         second=_second(lake, settings),
         series=lake.read("series", where=earlier),
         actions=lake.read("actions", where={**earlier, "ex_session": Span(reach.first, date.max)}),
-        sealed=sealed_until(source),
+        told_until=_told_until(lake, source, days, night),
+        sealed=sealed,
     )
+
+
+def _told_until(lake: Lake, source: str, days: Calendar, night: date) -> date | None:
+    """Return the session of the newest delivery before `night` that was not blocked, if any."""
+    before = verdicts_of(lake, source).filter(
+        pl.col("delivery") < night, pl.col("verdict") != "block"
+    )
+    return None if before.is_empty() else days.on_or_before(before["delivery"][-1])
 
 
 def _second(lake: Lake, settings: SourceBase) -> pl.DataFrame | None:
@@ -182,21 +257,6 @@ def _second(lake: Lake, settings: SourceBase) -> pl.DataFrame | None:
         return None
     columns = ["session", "symbol", "close", "known_on"]
     return lake.read("bars", where={"source": [settings.cross_check.source]}, columns=columns)
-
-
-def serving(lake: Lake, source: str, night: date) -> dict[str, Any] | None:
-    """Return the verdict on the delivery of `night`: its own, or that of history in one go."""
-    verdicts = verdicts_of(lake, source)
-    own = verdicts.filter(pl.col("delivery") == night)
-    if own.is_empty():
-        covers = (pl.col("vintage") == "assumed") & (pl.col("delivery") >= night)
-        own = verdicts.filter(covers)
-    return None if own.is_empty() else own.row(0, named=True)
-
-
-def verdicts_of(lake: Lake, source: str) -> pl.DataFrame:
-    """Return the verdicts on the deliveries of `source`, oldest night first."""
-    return lake.read("verdicts", where={"source": [source]}).sort("delivery")
 
 
 def sealed_until(source: str) -> date | None:

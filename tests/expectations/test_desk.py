@@ -89,7 +89,7 @@ def test_what_comes_after_a_release_counts_from_the_session_after_it(sealed, kno
 
 
 def test_a_payload_that_cannot_be_read_is_a_block():
-    judged = desk().refuse(THURSDAY, "not a parquet file")
+    judged = desk().refuse(THURSDAY, "not a parquet file", "observed")
     assert verdict(judged) == "block"
     assert "not a parquet file" in judged.verdicts["reasons"][0]
     assert judged.bars.is_empty()

@@ -1,0 +1,49 @@
+"""What stands of judged nights: the verdict on each, and which of them speaks for another."""
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from tasks.market.lake import Lake, Where
+from tasks.settings import load_source
+
+DATED_BY = {"bars": "session", "series": "session", "fundamentals": "known_on"}  # by content
+
+
+def serving(lake: Lake, source: str, night: date) -> dict[str, Any] | None:
+    """Return the verdict on the delivery of `night`: its own, or that of history in one go."""
+    verdicts = verdicts_of(lake, source)
+    own = verdicts.filter(pl.col("delivery") == night)
+    if own.is_empty():
+        spans = history_spans(lake, source)
+        covers = [delivery for first, delivery in spans if first <= night <= delivery]
+        own = verdicts.filter(pl.col("delivery").is_in(covers))
+    return None if own.is_empty() else own.row(0, named=True)
+
+
+def history_spans(lake: Lake, source: str) -> list[tuple[date, date]]:
+    """Return from when to when each delivery speaks that is not of its night alone, oldest first.
+
+    History in one go speaks from its first clean row on. A night that was pulled late is `assumed`
+    too, and speaks of its own session. A source that begins with history that was blocked has
+    nothing else to say of all that came before.
+    """
+    verdicts = verdicts_of(lake, source)
+    assumed = verdicts.filter(pl.col("vintage") == "assumed")
+    if assumed.is_empty():
+        return []
+    table = load_source(source).content
+    where: Where = {"source": [source], "delivery": assumed["delivery"].to_list()}
+    rows = lake.read(table, where=where, columns=["delivery", DATED_BY[table]])
+    spans = rows.group_by("delivery").agg(first=pl.col(DATED_BY[table]).min())
+    begins = assumed.filter(
+        pl.col("delivery") == verdicts["delivery"][0], pl.col("verdict") == "block"
+    ).select("delivery", first=pl.lit(date.min))
+    told = pl.concat([spans, begins]).sort("delivery")
+    return list(told.select("first", "delivery").iter_rows())
+
+
+def verdicts_of(lake: Lake, source: str) -> pl.DataFrame:
+    """Return the verdicts on the deliveries of `source`, oldest night first."""
+    return lake.read("verdicts", where={"source": [source]}).sort("delivery")

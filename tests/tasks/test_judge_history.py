@@ -1,0 +1,63 @@
+"""History in one go: what it says anew counts from then on, and a late night is not history."""
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+from tasks.market.sources.protocol import Delivery, Unreadable
+from tasks.settings import open_lake
+from tests.tasks.late_folder import Folder, market, of, seen, sessions, times, told
+
+pytestmark = pytest.mark.slow
+DAYS = sessions(40)
+
+
+def known_on(symbol: str, session: date) -> list[date]:
+    return told("bars", symbol).filter(session=session)["known_on"].sort().to_list()
+
+
+def test_a_file_that_comes_again_corrects_nothing_before_it_came(tmp_path, monkeypatch):
+    folder, rows = Folder(tmp_path, monkeypatch, actions="none", one=True), market(40)
+    folder.send_all(rows.filter(pl.col("date") <= DAYS[30]))
+    folder.judge(DAYS[30])
+    before = [seen(day) for day in (DAYS[12], DAYS[29])]
+    corrected = times(rows, 1.002, of(rows, "S01", DAYS[10]))
+    folder.send_all(corrected.filter(pl.col("date") <= DAYS[33]))
+    assert folder.judge(DAYS[33]) == "pass"
+    assert [seen(day) for day in (DAYS[12], DAYS[29])] == before
+    assert known_on("S01", DAYS[10]) == [DAYS[10], DAYS[33]]
+    assert known_on("S01", DAYS[32]) == [DAYS[32]]  # as new as it was in the first file
+
+
+def test_the_file_that_came_again_tells_the_same_when_all_is_judged_anew(tmp_path, monkeypatch):
+    folder, rows = Folder(tmp_path, monkeypatch, actions="none", one=True), market(40)
+    for last in (DAYS[30], DAYS[33]):
+        folder.send_all(rows.filter(pl.col("date") <= last))
+        folder.judge(last)
+    before = seen(DAYS[33])
+    lake = open_lake()
+    lake.replace("verdicts", lake.read("verdicts").clear(), over={"source": ["folder"]})
+    folder.judge(DAYS[33])
+    assert seen(DAYS[33]) == before
+
+
+def test_a_file_that_cannot_be_read_blocks_the_nights_before_its_last(tmp_path, monkeypatch):
+    def garbled(_: Delivery) -> Delivery:
+        raise Unreadable("not a table")
+
+    folder = Folder(tmp_path, monkeypatch, actions="none", one=True)
+    folder.send_all(market(30))
+    folder.reads(garbled)
+    assert folder.judge(DAYS[20]) == "block: unreadable payload: not a table"
+
+
+def test_nights_that_were_pulled_late_serve_no_night_that_never_came(tmp_path, monkeypatch):
+    folder, rows = Folder(tmp_path, monkeypatch), market(20)
+    folder.reads(lambda delivery: delivery._replace(vintage="assumed"))
+    folder.send(rows, DAYS[5], tells=6)
+    folder.send(rows, *DAYS[6:9], *DAYS[10:12], tells=1)
+    assert folder.judge(DAYS[11]) == "pass"
+    assert folder.judge(DAYS[9]) == "missing"
+    assert folder.judge(DAYS[3]) == "pass"  # the first of them reaches back
+    assert {day: known_on("S02", day) for day in DAYS[3:9]} == {d: [d] for d in DAYS[3:9]}

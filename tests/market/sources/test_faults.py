@@ -57,6 +57,7 @@ def hold(name: str, fault: Fault, vendor: Vendor, spool: Path) -> None:
     case = case_of(name)(vendor.url, spool)
     vendor.routes, vendor.fault = case.routes, fault.behave
     case.source.nights(case.night)  # loads the calendar
+    _ = case.source.web  # and what it asks with
     memory, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     failed = ""
     try:

@@ -154,6 +154,8 @@ def tour() -> None:
     import os
     import tempfile
 
+    for name in ("AFTERCLOSE_CONF", "AFTERCLOSE_LAKE"):  # the tour plays with what came along
+        os.environ.pop(name, None)
     if "AFTERCLOSE_DATA" in os.environ:
         raise typer.Exit(_toured(ready()))
     with tempfile.TemporaryDirectory(prefix="afterclose-tour-") as folder:

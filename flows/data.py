@@ -1,7 +1,7 @@
 """The `afterclose data` commands: what the lake holds, and what the gate and people said of it."""
 
 import json
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -124,15 +124,11 @@ def release(
             source=source,
             night=night.date(),
             symbol=symbol,
-            session=_day(session),
+            session=session.date() if session else None,
             reason=reason,
             cleared_by=by or getpass.getuser(),
         )
     )
-
-
-def _day(moment: datetime | None) -> date | None:
-    return moment.date() if moment else None
 
 
 def _sources(source: str | None) -> list[str]:

@@ -18,7 +18,8 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
-POOL = "afterclose"
+from flows.commands import POOL
+
 RUNS_AT_ONCE = 2  # a night, and one thing a person wants meanwhile
 LIMITS = {"training": 1}  # tag of a task -> how many may run at once
 SILENCE = timedelta(seconds=600)  # three heartbeats of 180 s, and a little

@@ -6,12 +6,18 @@ from typing import Any
 
 from prefect import runtime
 
-from tasks.settings import load_book, load_contest, names_in, resolve_session
+from tasks.settings import conf_folder, load_book, load_contest, names_in, resolve_session
 
 
 def _choice(title: str, folder: str) -> Any:
     """Return an enumeration of the files in `conf/<folder>`: a form shows it as a list."""
-    return StrEnum(title, {name: name for name in names_in(folder)})
+    names = names_in(folder)
+    if not names:
+        raise FileNotFoundError(
+            f"No YAML file in {conf_folder() / folder}: put one there, or let AFTERCLOSE_CONF name "
+            "a folder with books, models and sources; unset it for those that came along."
+        )
+    return StrEnum(title, {name: name for name in names})
 
 
 BookName = _choice("BookName", "books")
@@ -38,8 +44,10 @@ def run_name_with_session() -> str:
     given = runtime.flow_run.parameters
     about = given.get("books") or [given[k] for k in ("book", "contest", "source") if k in given]
     names = [str(one) for one in about]
-    session = resolve_session(_source(given, names[0]), _day(given), scheduled_start()).session
-    return f"{runtime.flow_run.flow_name}-{'-'.join(names)}-{_day(given) or session}"
+    day = _day(given)  # whether it can be meant is for the flow to say
+    if day is None:
+        day = resolve_session(_source(given, names[0]), None, scheduled_start()).session
+    return f"{runtime.flow_run.flow_name}-{'-'.join(names)}-{day}"
 
 
 def _source(given: dict[str, Any], name: str) -> str:

@@ -12,6 +12,7 @@ from prefect import task
 
 from conf.schema import SourceBase
 from tasks.execution.release import current
+from tasks.features import FEATURE_SETS
 from tasks.locks import source_lock
 from tasks.market import frames
 from tasks.market.calendar import Calendar
@@ -268,16 +269,13 @@ def sealed_until(source: str) -> date | None:
 
 def forget_derived(lake: Lake, source: str, since: date) -> None:
     """Drop what was made of `source` from `since` on, so that it is made of what is now known."""
-    contests = [name for name in names_in("models") if load_contest(name).source == source]
     after = Span(since, date.max)
-    for table in lake.tables():
-        kind, _, name = table.partition("/")
-        if kind == "features":
-            drop(lake, table, {"source": [source], "session": after})
-        elif kind == "forecasts" and name in contests:
-            drop(lake, table, {"session": after})
-        elif kind == "records" and name in contests:
-            drop(lake, table, {"known_on": after})
+    for features in FEATURE_SETS:
+        drop(lake, f"features/{features}", {"source": [source], "session": after})
+    for contest in names_in("models"):
+        if load_contest(contest).source == source:
+            drop(lake, f"forecasts/{contest}", {"session": after})
+            drop(lake, f"records/{contest}", {"known_on": after})
 
 
 def drop(lake: Lake, table: str, over: Where) -> None:

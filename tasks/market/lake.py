@@ -118,13 +118,6 @@ class Lake:
         ]
         return pl.concat(found) if found else _nothing(layout, columns)
 
-    def tables(self) -> list[str]:
-        """Return the names of the tables that stand under the root, sorted; local folders only."""
-        if not self.local:
-            raise ValueError(f"Cannot list the tables of {self.root}: not a local folder.")
-        logs = Path(self.root).glob("**/_delta_log")
-        return sorted(str(log.parent.relative_to(self.root)) for log in logs)
-
     def _address(self, table: str) -> str:
         return f"{self.root}/{table}"
 

@@ -185,7 +185,6 @@ def test_keeps_payloads_byte_for_byte(lake):
     lake.replace("raw/us", frame, over={"night": [MONDAY]})
     lake.replace("raw/us", frame, over={"night": [MONDAY]})
     assert lake.read("raw/us")["body"].to_list() == [body]
-    assert lake.tables() == ["raw/us"]
 
 
 def test_a_table_of_no_fixed_layout_takes_new_columns(lake):

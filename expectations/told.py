@@ -182,14 +182,16 @@ def _series(rows: pl.DataFrame, eve: Eve, reach: Reach) -> tuple[pl.DataFrame, p
     left, aside = split(rows, rules, key=("session", "name"))
     levels = _levels(eve.values)
     ratio = (pl.col("value") / pl.col("level")).log()
+    cleared = eve.cleared.select("session", name="symbol", cleared=pl.lit(True))
     slipped = Rule(
         "value in another unit",
-        ((ratio.abs() - log(100)).abs() < _UNIT),
+        ((ratio.abs() - log(100)).abs() < _UNIT) & pl.col("cleared").is_null(),
         pl.format("{}, lately {}", "value", "level"),
     )
     placed = left.join(levels, on="name", how="left", maintain_order="left")
+    placed = placed.join(cleared, on=["session", "name"], how="left", maintain_order="left")
     left, slips = split(placed, [slipped], key=("session", "name"))
-    return left.drop("level"), pl.concat([aside, slips])
+    return left.drop("level", "cleared"), pl.concat([aside, slips])
 
 
 def _levels(values: pl.DataFrame) -> pl.DataFrame:

@@ -4,12 +4,12 @@ Run it with `afterclose data release SYMBOL --source … --night … --reason �
 UI: Deployments > release > Custom run.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 from prefect import flow
 from prefect.states import State
 
-from flows.forms import SourceName, run_name_with_session
+from flows.forms import SourceName, run_name_with_session, scheduled_start
 from flows.outcomes import Outcome, final_state
 from flows.steps import tried
 from tasks.quarantine import clear_rows
@@ -37,7 +37,8 @@ def release(
 
     """
     name = str(source)
-    done, failed = tried(name, night, clear_rows, name, night, symbol, session, reason, cleared_by)
+    said = reason, cleared_by, scheduled_start() or datetime.now(UTC)
+    done, failed = tried(name, night, clear_rows, name, night, symbol, session, *said)
     if failed:
         return final_state([failed])
     _, failed = tried(name, night, write_gate_page, name, night)

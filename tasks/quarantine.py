@@ -1,6 +1,7 @@
 """Quarantine tasks: a person lets rows out that the gate set aside, and says why."""
 
-from datetime import date
+import json
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -8,6 +9,7 @@ from prefect import get_run_logger, task
 
 from tasks.judge import (
     desk_before,
+    drop,
     forget_derived,
     judge_nights,
     judged_night,
@@ -17,41 +19,47 @@ from tasks.judge import (
 from tasks.locks import source_lock
 from tasks.market import frames
 from tasks.market.lake import Lake, Where
-from tasks.settings import calendar, load_source, open_lake, open_source
+from tasks.settings import load_source, open_lake, open_source
 
 if TYPE_CHECKING:
     from expectations.desk import Judged
 
 KEY = ["session", "symbol"]
+CLEARED = "cleared by a person"
 
 
 @task(task_run_name="clear-{source}-{night}-{symbol}")
 def clear_rows(
-    source: str, night: date, symbol: str, session: date | None, reason: str, cleared_by: str
+    source: str,
+    night: date,
+    symbol: str,
+    session: date | None,
+    reason: str,
+    cleared_by: str,
+    cleared_at: datetime,
 ) -> str:
     """Let the rows of `symbol` out of the quarantine of one delivery, for a reason.
 
-    The night is judged again as if they had broken no rule, and so are those after it. Where a
-    release has read that night, only what these rows tell is added, known from the session after
-    it: what was released stays true to what was known. Returns what was done.
+    The night is judged again as if they had broken no rule, and so are those after it that no
+    release has read. Where a release has read that night, only what these rows tell is added, known
+    from the session after it: what was released stays true to what was known. Returns what was
+    done; raises `LookupError` where these rows cannot be had, for whoever asks.
     """
     if not reason.strip():
         raise ValueError("A row leaves quarantine for a reason: say which.")
     lake = open_lake()
     with source_lock(source):
         keys = _set_aside(lake, source, night, symbol, session)
-        rows = keys.with_columns(
+        said = keys.with_columns(
             source=pl.lit(source),
             delivery=pl.lit(night),
             reason=pl.lit(reason.strip()),
             cleared_by=pl.lit(cleared_by),
+            cleared_at=pl.lit(cleared_at.astimezone(UTC).isoformat(timespec="seconds")),
         )
-        over: Where = {"source": [source], "delivery": [night], "symbol": [symbol]}
-        known = lake.read("cleared", where=over).join(keys, on=KEY, how="anti")
-        lake.replace("cleared", pl.concat([known, frames.shaped(rows, frames.CLEARED)]), over=over)
-        out = _judge_again(lake, source, night, keys)
+        told = _out(lake, source, night, keys, frames.shaped(said, frames.CLEARED))
     get_run_logger().info("%s %s: %s cleared by %s", source, night, symbol, cleared_by)
-    return f"{symbol} of {night}: {out} of {keys.height} rows have left quarantine"
+    return f"{symbol} of {night}: {told}"
 
 
 def _set_aside(
@@ -72,51 +80,103 @@ def _set_aside(
     return meant.select(KEY).unique().sort(KEY)
 
 
-def _judge_again(lake: Lake, source: str, night: date, keys: pl.DataFrame) -> int:
-    """Judge what the cleared rows touch; return how many of them have left quarantine."""
-    sealed = sealed_until(source)
-    verdicts = verdicts_of(lake, source)
-    known_on = verdicts.filter(pl.col("delivery") == night)["known_on"].item()
-    if sealed is not None and known_on <= sealed:
-        _add_late(lake, source, night, keys)
-        first_free = verdicts.filter(pl.col("known_on") > sealed)["delivery"].to_list()
-    else:
-        first_free = verdicts.filter(pl.col("delivery") >= night)["delivery"].to_list()
-    if first_free:
-        judge_nights(lake, source, first_free)
-    held = lake.read("quarantine", where={"source": [source], "delivery": [night]})
-    return keys.join(held, on=KEY, how="anti").height
+def _out(lake: Lake, source: str, night: date, keys: pl.DataFrame, said: pl.DataFrame) -> str:
+    """Write down what was said and judge what it touches; return what came of it.
+
+    A night that no release has read loses its verdict first: a run that is killed meanwhile is
+    found to be unfinished by whoever judges next.
+    """
+    judged = _judged_as_said(lake, source, night, said)
+    left = judged.quarantine.join(keys, on=KEY, how="semi")
+    if (out := keys.join(left, on=KEY, how="anti")).is_empty():
+        rules = ", ".join(left["rule"].unique().sort())
+        raise LookupError(
+            f"No person can let these rows out: {rules}. Have the vendor send the night again."
+        )
+    sealed, verdicts = sealed_until(source), verdicts_of(lake, source)
+    read = verdicts.filter(pl.col("known_on") <= (sealed or date.min))
+    free = verdicts.join(read, on="delivery", how="anti").filter(pl.col("delivery") > night)
+    nights = free["delivery"].sort().to_list()
+    is_sealed = night in read["delivery"].to_list()
+    if not is_sealed:
+        drop(lake, "verdicts", {"source": [source], "delivery": [night]})
+        nights = [night, *nights]
+    symbols = said["symbol"].unique().to_list()
+    over: Where = {"source": [source], "delivery": [night], "symbol": symbols}
+    whole = pl.concat([lake.read("cleared", where=over), said]).unique(maintain_order=True)
+    lake.replace("cleared", whole, over=over)
+    blocked = judged.verdicts["verdict"].item() == "block"
+    if is_sealed and not blocked:
+        _add_late(lake, source, night, out, judged)
+    if nights:
+        judge_nights(lake, source, nights)
+    if blocked:
+        return "the night is blocked all the same"
+    return f"{out.height} of {keys.height} rows have left quarantine"
 
 
-def _add_late(lake: Lake, source: str, night: date, keys: pl.DataFrame) -> None:
-    """Add what the cleared rows of a night that a release has read tell, known from later on."""
-    settings, feed = load_source(source), open_source(source)
-    desk = desk_before(lake, settings, source, night)
+def _judged_as_said(lake: Lake, source: str, night: date, said: pl.DataFrame) -> "Judged":
+    """Return what the desk says of the night where rows were cleared as `said`."""
+    desk = desk_before(lake, load_source(source), source, night)
+    key = ["delivery", *KEY]
+    desk.cleared = pl.concat([desk.cleared.join(said, on=key, how="anti"), said])
     raw = lake.read(f"raw/{source}", where={"night": [night]})
-    judged = judged_night(desk, feed, raw, night)
+    return judged_night(desk, open_source(source), raw, night)
+
+
+def _add_late(lake: Lake, source: str, night: date, out: pl.DataFrame, judged: "Judged") -> None:
+    """Add what the rows that are `out` tell of a night that a release has read.
+
+    All of it is known from the session after the release. The night's verdict stays; what it counts
+    and who cleared what is brought up to date. The rows leave quarantine last: a run that is killed
+    meanwhile can be done again.
+    """
     over: Where = {"source": [source], "delivery": [night]}
-    forget_derived(lake, source, calendar(settings.calendar).on_or_after(desk.known_from(night)))
-    for table, (told, same) in _told_by(judged, keys).items():
+    forget_derived(lake, source, judged.verdicts["known_on"].item())
+    held = lake.read("quarantine", where=over).join(out, on=KEY, how="anti", nulls_equal=True)
+    for table, told in _told_by(judged, out).items():
         standing = lake.read(table, where=over)
+        same = [name for name in standing.columns if name != "known_on"]
         fresh = told.join(standing, on=same, how="anti", nulls_equal=True)
         lake.replace(table, pl.concat([standing, fresh]), over=over)
-    held = lake.read("quarantine", where=over)
-    out = keys.join(judged.quarantine, on=KEY, how="anti")
-    lake.replace("quarantine", held.join(out, on=KEY, how="anti", nulls_equal=True), over=over)
+    lake.replace("verdicts", _recounted(lake, source, over, held), over=over)
+    lake.replace("quarantine", held, over=over)
 
 
-def _told_by(judged: "Judged", keys: pl.DataFrame) -> dict[str, tuple[pl.DataFrame, list[str]]]:
-    """Return by table what the cleared rows tell, and by which columns it may be there already.
+def _recounted(lake: Lake, source: str, over: Where, held: pl.DataFrame) -> pl.DataFrame:
+    """Return the verdict that stands, with its rows counted anew and who cleared which."""
+    from expectations.findings import noted
 
-    Of a listing that is all but when it became known; a bar may also be an exchange rate.
+    settings, verdict = load_source(source), lake.read("verdicts", where=over)
+    clean = lake.read(settings.content, where=over)
+    if settings.content == "bars":
+        clean = clean.filter(~pl.col("symbol").is_in(list(settings.continuous)))
+    said = [
+        f"{one['symbol']} {one['session']}: {one['cleared_by']} says {one['reason']}"
+        for one in lake.read("cleared", where=over).iter_rows(named=True)
+    ]
+    cleared = noted(CLEARED, said, len(said), verdict["rows"].item(), "let through")
+    before = json.loads(verdict["findings"].item())
+    findings = [*(one for one in before if one["rule"] != CLEARED), cleared]
+    return verdict.with_columns(
+        clean=pl.lit(clean.height, pl.Int64),
+        quarantined=pl.lit(int(held["rows"].sum()), pl.Int64),
+        findings=pl.lit(json.dumps(findings, sort_keys=True, default=str)),
+    )
+
+
+def _told_by(judged: "Judged", out: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return by table what rows tell that are `out` of quarantine; bars come last.
+
+    A bar may also be an exchange rate, and bring the action that explains it.
     """
-    listed = judged.listings.filter(pl.col("symbol").is_in(keys["symbol"].implode()))
-    rated = keys.rename({"symbol": "name"})
+    bars = judged.bars.join(out, on=KEY, how="semi")
+    acted = bars.select("instrument", ex_session="session")
     return {
-        "bars": (judged.bars.join(keys, on=KEY, how="semi"), ["session", "instrument"]),
-        "listings": (listed, [name for name in frames.LISTINGS if name != "known_on"]),
-        "series": (
-            judged.series.join(rated, on=["session", "name"], how="semi"),
-            ["session", "name"],
+        "actions": judged.actions.join(acted, on=["ex_session", "instrument"], how="semi"),
+        "listings": judged.listings.filter(pl.col("symbol").is_in(out["symbol"].implode())),
+        "series": judged.series.join(
+            out.rename({"symbol": "name"}), on=["session", "name"], how="semi"
         ),
+        "bars": bars,
     }

@@ -136,7 +136,7 @@ QUARANTINE = {
     "detail": TEXT,
     "rows": WHOLE,
 }
-# What a person let out of quarantine.
+# What a person let out of quarantine; the last word of several counts.
 CLEARED = {
     "source": TEXT,
     "delivery": DAY,
@@ -144,6 +144,7 @@ CLEARED = {
     "symbol": TEXT,
     "reason": TEXT,
     "cleared_by": TEXT,
+    "cleared_at": TEXT,  # UTC, in ISO 8601
 }
 VERDICTS = {
     "source": TEXT,
@@ -247,7 +248,7 @@ TABLES = {
     "series": Table(SERIES, ("session", "name"), None),
     "fundamentals": Table(FUNDAMENTALS, ("period_end", "instrument", "item"), None),
     "members": Table(MEMBERS, ("session", "index", "symbol"), None),
-    "cleared": Table(CLEARED, ("delivery", "session", "symbol"), None),
+    "cleared": Table(CLEARED, ("delivery", "session", "symbol", "cleared_at"), None),
     "quarantine": Table(QUARANTINE, ("delivery", "session", "symbol", "rule"), None),
     "verdicts": Table(VERDICTS, ("delivery",), None),
     "forecasts": Table(FORECASTS, ("session", "instrument"), None),

@@ -1,7 +1,7 @@
 """A listing that changes what a name is worth waits for a person, and counts from then on."""
 
 import logging
-from datetime import date
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
@@ -12,6 +12,7 @@ from tasks.settings import open_lake
 from tests.house import LAST
 
 pytestmark = pytest.mark.slow
+NOON = datetime(2020, 12, 31, 12, tzinfo=UTC)
 DAY, NEXT = date(2020, 12, 17), date(2020, 12, 18)
 
 
@@ -52,7 +53,7 @@ def switched(build, monkeypatch):
 def clear(symbol: str) -> str:
     from tasks.quarantine import clear_rows
 
-    return clear_rows.fn("tiny", DAY, symbol, None, "it moved to Frankfurt", "someone")
+    return clear_rows.fn("tiny", DAY, symbol, None, "it moved to Frankfurt", "someone", NOON)
 
 
 def currency(symbol: str, as_of: date) -> str:

@@ -1,7 +1,7 @@
 """A person lets rows out of quarantine: they count from then on, and the past stays as it was."""
 
 import logging
-from datetime import date
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
@@ -11,6 +11,7 @@ from tasks.settings import open_lake
 from tests.house import LAST
 
 pytestmark = pytest.mark.slow
+NOON = datetime(2020, 12, 31, 12, tzinfo=UTC)
 DAY, NEXT, AFTER = date(2020, 12, 17), date(2020, 12, 18), date(2020, 12, 21)
 
 
@@ -54,7 +55,7 @@ def odd(build, monkeypatch):
 def clear(symbol: str, reason: str = "the company said so", night: date = DAY) -> str:
     from tasks.quarantine import clear_rows
 
-    return clear_rows.fn("tiny", night, symbol, None, reason, "someone")
+    return clear_rows.fn("tiny", night, symbol, None, reason, "someone", NOON)
 
 
 def rows(symbol: str, delivery: date = DAY) -> pl.DataFrame:

@@ -5,9 +5,9 @@ from typing import Any
 
 from prefect import task
 
-from tasks.judge import verdicts_of
 from tasks.market.lake import Lake
 from tasks.settings import calendar, load_contest, load_source, names_in, open_lake
+from tasks.verdicts import history_spans, verdicts_of
 
 VERDICTS = ("pass", "warn", "skip", "block")
 
@@ -21,16 +21,13 @@ def missing_sessions(source: str, first: date, last: date) -> list[date]:
 def holes(lake: Lake, source: str, first: date, last: date) -> list[date]:
     """Return the sessions from `first` to `last` of which nothing has landed, oldest first.
 
-    History in one go covers every session before it; a night that was late only its own.
+    History in one go covers what it speaks of; a night that was late only its own session.
     """
-    settings, verdicts = load_source(source), verdicts_of(lake, source)
-    there = {*_landed(lake, source), *verdicts["delivery"]}
-    history = verdicts.filter(verdicts["vintage"] == "assumed")["delivery"]
-    always = settings.kind == "files" and settings.one_delivery
-    covered = history.max() if always else history.min()
-    until = covered if isinstance(covered, date) else date.min
+    settings, spans = load_source(source), history_spans(lake, source)
+    there = {*_landed(lake, source), *verdicts_of(lake, source)["delivery"]}
     owed = calendar(settings.calendar).sessions(max(first, settings.starts), last)
-    return [session for session in owed if session not in there and session > until]
+    silent = [session for session in owed if session not in there]
+    return [one for one in silent if not any(since <= one <= until for since, until in spans)]
 
 
 @task(task_run_name="waiting-{source}-{first}-{last}")

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from tasks.backfill import holes
-from tasks.judge import verdicts_of
 from tasks.market.lake import Lake
 from tasks.settings import calendar, load_source, names_in, open_lake, resolve_session
+from tasks.verdicts import verdicts_of
 
 RECENT_NIGHTS = 20
 CHANGED = 1e-9  # two prints that differ by less than this share are the same

@@ -76,6 +76,9 @@ def test_sessions_that_never_came_are_holes(house):
 
 def test_a_late_night_covers_its_own_session_alone(house):
     keep_verdicts("tiny", {HISTORY: "assumed", **dict.fromkeys(NIGHTS, "assumed")})
+    told = [(date(2020, 1, 2), HISTORY), *((night, night) for night in NIGHTS)]
+    rows = [{"session": own, "instrument": "tiny:A", "delivery": night} for own, night in told]
+    keep("bars", "tiny", rows)
     assert holes(open_lake(), "tiny", date(2020, 1, 2), NIGHTS[-1]) == NEVER
 
 

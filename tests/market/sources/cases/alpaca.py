@@ -86,4 +86,6 @@ ROUTES = {"/v2/stocks/bars": page}
 
 def case(base_url: str, spool: Path) -> WebCase:
     expected = bars("2022-03-11", "2022-03-15")
-    return WebCase(source(base_url, spool), ROUTES, expected, "bars", NIGHT)
+    # Two pages share one patience, in which each may be asked to wait a second.
+    feed = source(base_url, spool, page=5, patience_s=3.5)
+    return WebCase(feed, ROUTES, expected, "bars", NIGHT)

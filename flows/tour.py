@@ -9,25 +9,29 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
+from prefect.client.orchestration import get_client
 from rich.console import Console
 from rich.text import Text
 
 from flows.commands import surroundings
 from flows.environment import end_leftovers
+from flows.logs import keep_errors
 from flows.nightly import nightly
 from flows.outcomes import Outcome, outcomes_of
-from flows.processes import start
+from flows.processes import end_marked, is_alive, start
 from tasks.backfill import verdict_list
-from tasks.releases import newest, release_at
+from tasks.releases import newest, page_of, release_at
 from tasks.settings import open_lake, threads
 
 NAME = "tour"  # of the source, the contest, the universe and the book
-PATIENCE = 240.0  # seconds a night in a process of its own may take
+PATIENCE = 400.0  # seconds until a night in a process of its own must have been judged
 
 
 class Told(NamedTuple):
@@ -48,11 +52,14 @@ class Evening(NamedTuple):
 
 def tour(data: Path) -> int:
     """Play all nights in `data` and print a line for each; return 0 if all ended as they must."""
-    data = data.resolve()
+    data, console, began = data.resolve(), Console(), time.monotonic()
     if any((data / name).exists() for name in ("lake", "books")):
-        raise ValueError(f"{data} holds data already: the tour wants a folder of its own.")
-    console = Console()
-    console.print(f"Ten nights in {data}; pages in {data / 'reports'}.", soft_wrap=True)
+        used = f"{data} holds data already: name a new folder in AFTERCLOSE_DATA, or none at all."
+        Console(stderr=True).print(used, soft_wrap=True)
+        return 2
+    os.environ.pop("AFTERCLOSE_LAKE", None)  # the lake of real nights is not for play
+    keep_errors(data / "logs" / "errors.log")
+    console.print(f"Ten nights of a small simulated market, played in {data}.", soft_wrap=True)
     wrong = 0
     for number, evening in enumerate(EVENINGS, 1):
         told = evening.play(data, evening.day)
@@ -64,7 +71,20 @@ def tour(data: Path) -> int:
         line += "" if as_due else f" [This should have ended as {evening.ends!r}.]"
         style = ("green" if told.status in ("released", "nothing new") else "yellow") * as_due
         console.print(Text(line, style=style or "bold red"), soft_wrap=True)
+    ended = f"{wrong} did not end as they must" if wrong else "All ended as they must"
+    console.print(f"{ended}, in {time.monotonic() - began:.0f} seconds.")
+    for what, where in _places(data).items():
+        console.print(f"{what:<8} {where}", soft_wrap=True)
     return 1 if wrong else 0
+
+
+def _places(data: Path) -> dict[str, Path]:
+    """Return where to look on."""
+    return {
+        "Gate": data / "reports" / "gate" / f"{NAME}.html",
+        "Morning": page_of(NAME, EVENINGS[-1].day),
+        "Errors": data / "logs" / "errors.log",
+    }
 
 
 # --- how a night is played -----------------------------------------------------------------------
@@ -75,47 +95,60 @@ def _usual(data: Path, day: date) -> Told:
     return _told(_outcome(day), day)
 
 
-def _with_the_eve(data: Path, day: date) -> Told:
-    """Run the night of `day`, and say what it brought of the sessions before."""
+def _first(data: Path, day: date) -> Told:
+    """Run the first night, which also brings the past."""
+    told, past = _usual(data, day), verdict_list(open_lake(), NAME)[0]
+    return told._replace(why=f"{told.why} Models are fitted to {past['rows']:,} rows of the past.")
+
+
+def _owed(data: Path, day: date) -> Told:
+    """Run the night of `day`, and say what it brought that the night before did not."""
     told = _usual(data, day)
-    rows = open_lake().read("bars", where={"source": [NAME], "delivery": [day]})
-    late = rows.filter(rows["session"] < day)
-    sessions = ", ".join(map(str, late["session"].unique().sort()))
-    return told._replace(why=f"{told.why} It also brings {late.height} rows of {sessions}.")
+    rows = open_lake().read("bars", where={"source": [NAME]}, columns=["session", "delivery"])
+    before = rows.filter(rows["delivery"] < day)["session"].unique()
+    owed = rows.filter((rows["session"] < day) & ~rows["session"].is_in(before.implode()))
+    sessions = ", ".join(map(str, owed["session"].unique().sort())) or "no session"
+    brought = f"It also brings the {owed.height} rows of {sessions} that were still owed."
+    return told._replace(why=f"{told.why} {brought}")
 
 
 def _split(data: Path, day: date) -> Told:
     """Run the night of `day`, and name what split."""
-    told = _with_the_eve(data, day)
+    told = _owed(data, day)
     where: dict[str, list[str | date]] = {
         "source": [NAME],
         "ex_session": [day],
         "kind": ["split"],
     }
     splits = open_lake().read("actions", where=where).select("instrument", "value").iter_rows()
-    named = ", ".join(f"{who.split(':')[1]} gives {ratio:g} for 1" for who, ratio in splits)
-    return told._replace(why=f"{told.why} {named or 'Nothing split'}: its prices move with it.")
+    named = [f"{who.split(':')[1]} splits {ratio:g} for 1" for who, ratio in splits]
+    if not named:
+        return Told("failed", "Nothing split.")
+    return told._replace(why=f"{told.why} {', '.join(named)}: that explains its fall in price.")
 
 
 def _killed(data: Path, day: date) -> Told:
     """Kill the night of `day` half-way, run it again, and hold it against one left in peace."""
-    twin = data / "twin"
-    shutil.copytree(data, twin, ignore=shutil.ignore_patterns("prefect", "twin"))
-    peaceful = _process(twin, day)
-    victim = _process(data, day)
-    judged = _wait(lambda: bool(verdict_list(open_lake(), NAME, day, day)))
-    os.kill(victim, signal.SIGKILL)
-    os.waitpid(victim, 0)
+    twin, mark = data / "twin", data / "prefect" / NAME
+    shutil.copytree(data, twin, ignore=shutil.ignore_patterns("prefect", "logs"))
+    with _state_in(twin):
+        _outcome(day)
+    victim = _process(data, day, mark)
+    try:
+        judged = _wait(lambda: bool(verdict_list(open_lake(), NAME, day, day)), victim, mark)
+        os.kill(victim, signal.SIGKILL)
+        os.waitpid(victim, 0)
+    finally:
+        end_marked(mark)  # where somebody stops the tour
     if release_at(NAME, day) or not judged:
         return Told("not killed half-way", "The process was not caught between gate and release.")
     end_leftovers(data)
-    told = _usual(data, day)
-    _, status = os.waitpid(peaceful, 0)
-    again = release_at(NAME, day)
-    if status or again is None or _files(twin, day) != _files(data, day):
+    told, in_peace = _usual(data, day), _files(twin, day)
+    if not in_peace or in_peace != _files(data, day):
         return Told("failed", f"The bytes differ from a night left in peace: see {twin}.")
-    same = "Killed with kill -9 after the gate; run again it gives the bytes of a night in peace."
-    return told._replace(why=f"{told.why} {same}")
+    shutil.rmtree(twin)
+    same = "gave the bytes of a night left in peace"
+    return told._replace(why=f"{told.why} Ended by kill -9 before it; run again, it {same}.")
 
 
 def _holiday(data: Path, day: date) -> Told:
@@ -144,9 +177,9 @@ def _again(data: Path, day: date) -> Told:
 
 
 EVENINGS = (
-    Evening(date(2022, 11, 15), "the past and a first live night come", "released", _usual),
+    Evening(date(2022, 11, 15), "the past and a first live night come", "released", _first),
     Evening(date(2022, 11, 16), "an empty delivery comes", "blocked", _usual),
-    Evening(date(2022, 11, 17), "a whole delivery comes", "released", _with_the_eve),
+    Evening(date(2022, 11, 17), "a whole delivery comes", "released", _owed),
     Evening(date(2022, 11, 18), "last night's delivery comes again", "blocked", _usual),
     Evening(date(2022, 11, 21), "a name splits", "released", _split),
     Evening(date(2022, 11, 22), "the machine dies half-way", "released", _killed),
@@ -167,14 +200,26 @@ def _outcome(as_of: date | None) -> Outcome:
 
 
 def _told(outcome: Outcome, day: date) -> Told:
-    """Return the outcome with what the gate said of the delivery of `day`."""
+    """Return the outcome with what the gate said of the delivery of `day`, and what came of it."""
+    standing = _new_target(day) if outcome.status == "released" else _standing()
     judged = verdict_list(open_lake(), NAME, day, day)
     if not judged:
-        return Told(outcome.status, f"{outcome.reason.capitalize()}. {_standing()}")
+        return Told(outcome.status, f"{outcome.reason.capitalize()}. {standing}")
     own = judged[0]
     said = f"{own['verdict']} ({'; '.join(own['reasons'])})" if own["reasons"] else own["verdict"]
-    why = f"The gate says {said}: {own['rows']:,} rows, {own['quarantined']} set aside."
-    return Told(outcome.status, why if outcome.status == "released" else f"{why} {_standing()}")
+    aside = f", {own['quarantined']} set aside" if own["quarantined"] else ""
+    return Told(outcome.status, f"The gate says {said}: {own['rows']:,} rows{aside}. {standing}")
+
+
+def _new_target(day: date) -> str:
+    """Say what was released for `day`."""
+    released = release_at(NAME, day)
+    if released is None:
+        raise LookupError(f"{NAME} says that it released {day}, but no release is there.")
+    files = (released.path / f"{name}.parquet" for name in ("targets", "orders"))
+    wanted, orders = (pl.read_parquet(file) for file in files)
+    held = wanted.filter(wanted["shares"] != 0)
+    return f"The new target holds {held.height} names; {orders.height} orders lead to it."
 
 
 def _standing() -> str:
@@ -183,25 +228,42 @@ def _standing() -> str:
     return f"The target of {released.session} stands." if released else "There is no target yet."
 
 
-def _process(data: Path, day: date) -> int:
-    """Start the night of `day` in a process of its own; return its id."""
-    words = ["-m", "flows.cli", "night", NAME, "--as-of", str(day)]
+@contextmanager
+def _state_in(data: Path) -> Iterator[None]:
+    """Let what runs meanwhile keep its state in `data`."""
+    before = os.environ["AFTERCLOSE_DATA"]
+    os.environ["AFTERCLOSE_DATA"] = str(data)
+    try:
+        yield
+    finally:
+        os.environ["AFTERCLOSE_DATA"] = before
+
+
+def _process(data: Path, day: date, mark: Path) -> int:
+    """Start the night of `day` in a process of its own; return its id.
+
+    It joins the Prefect server that this process has: to start one takes longer than the night.
+    """
+    with get_client(sync_client=True) as client:
+        joined = {"PREFECT_API_URL": str(client.api_url)}
+    if password := os.environ.get("PREFECT_API_AUTH_STRING"):
+        joined["PREFECT_API_AUTH_STRING"] = password
     return start(
-        [sys.executable, *words],
-        mark=data / "prefect" / NAME,
-        environment=surroundings(data, threads=threads()),
-        folder=data,
+        [sys.executable, "-m", "flows.cli", "night", NAME, "--as-of", str(day)],
+        mark=mark,
+        environment=surroundings(data, threads=threads()) | joined,
+        folder=Path.cwd(),  # a path that the shell gave from here is still found
         log=data / "logs" / f"{NAME}.log",
     )
 
 
-def _wait(until: Callable[[], bool]) -> bool:
-    """Return whether something came true before patience ended."""
+def _wait(until: Callable[[], bool], pid: int, mark: Path) -> bool:
+    """Return whether something came true while the process lived and patience lasted."""
     ends = time.monotonic() + PATIENCE
-    while time.monotonic() < ends:
+    while time.monotonic() < ends and is_alive(pid, mark=mark):
         if until():
             return True
-        time.sleep(0.1)
+        time.sleep(0.5)
     return False
 
 

@@ -32,7 +32,7 @@ def play(data: Path) -> subprocess.CompletedProcess[str]:
     ours = {"AFTERCLOSE_DATA": str(data), "PYTHONPATH": path, "COLUMNS": "250"}
     return subprocess.run(
         [sys.executable, "-c", PLAY, str(data)],
-        env={**kept, **ours, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"},
+        env={**kept, **ours},
         cwd=data.parent,
         capture_output=True,
         text=True,
@@ -62,10 +62,17 @@ def test_every_night_ends_as_it_must_and_is_told_in_a_line(tmp_path):
     told = [line.split(": ")[1].split(".")[0] for line in lines]
     twice, last = ["released", "blocked"] * 2, ["released", "nothing new"]
     assert told == [*twice, "released", "released", "missing", "skipped", "failed", *last]
+    assert "Models are fitted" in lines[0]
+    assert "the 50 rows of 2022-11-16 that were still owed" in lines[2]
+    assert "splits 2 for 1" in lines[4]
     assert "kill -9" in lines[5]
     assert "HALT stands" in lines[8]
     assert not (tmp_path / "data" / "HALT").exists()
+    assert "All ended as they must" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Halted" in (tmp_path / "data" / "logs" / "errors.log").read_text()
 
     again = play(tmp_path / "data")
     assert again.returncode
-    assert "folder of its own" in again.stderr
+    assert "name a new folder in AFTERCLOSE_DATA" in again.stderr
+    assert "Traceback" not in again.stderr

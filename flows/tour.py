@@ -57,7 +57,6 @@ def tour(data: Path) -> int:
         used = f"{data} holds data already: name a new folder in AFTERCLOSE_DATA, or none at all."
         Console(stderr=True).print(used, soft_wrap=True)
         return 2
-    os.environ.pop("AFTERCLOSE_LAKE", None)  # the lake of real nights is not for play
     keep_errors(data / "logs" / "errors.log")
     console.print(f"Ten nights of a small simulated market, played in {data}.", soft_wrap=True)
     wrong = 0

@@ -19,6 +19,7 @@ from tasks.backfill import (
     VERDICTS,
     contests_on,
     missing_sessions,
+    nights_beyond,
     verdicts_between,
     waiting_nights,
 )
@@ -49,8 +50,13 @@ def backfill(
     end = resolve_session(name, last, scheduled_start()).night
     start = first or load_source(source).starts
     if start > end:
-        return final_state([Outcome(name, "failed", f"{start} lies after {end}", end)])
-    return final_state([_filled(name, start, end, keep_going)])
+        words = f"the first night, {start}, lies after the last, {end}: give both"
+        return final_state([Outcome(name, "failed", words, end)])
+    done = _filled(name, start, end, keep_going)
+    if last is None and (beyond := nights_beyond(name, end)):
+        words = f"{len(beyond)} nights lie after {end}: for them give the last night, {beyond[-1]}"
+        done = done._replace(reason=f"{done.reason}; {words}")
+    return final_state([done])
 
 
 def _filled(source: str, start: date, end: date, keep_going: bool) -> Outcome:

@@ -158,9 +158,9 @@ def tour() -> None:
         os.environ.pop(name, None)
     if "AFTERCLOSE_DATA" in os.environ:
         raise typer.Exit(_toured(ready()))
-    with tempfile.TemporaryDirectory(prefix="afterclose-tour-") as folder:
-        os.environ["AFTERCLOSE_DATA"] = folder  # never the data of real nights
-        raise typer.Exit(_toured(ready()))
+    # Never the data of real nights; it stays, for the pages that the tour names at its end.
+    os.environ["AFTERCLOSE_DATA"] = tempfile.mkdtemp(prefix="afterclose-tour-")
+    raise typer.Exit(_toured(ready()))
 
 
 def _toured(data: Path) -> int:

@@ -5,8 +5,16 @@ from typing import Any
 
 from prefect import task
 
+from conf.schema import FilesSource
 from tasks.market.lake import Lake
-from tasks.settings import calendar, load_contest, load_source, names_in, open_lake
+from tasks.settings import (
+    calendar,
+    load_contest,
+    load_source,
+    names_in,
+    open_lake,
+    open_source,
+)
 from tasks.verdicts import history_spans, verdicts_of
 
 VERDICTS = ("pass", "warn", "skip", "block")
@@ -37,6 +45,17 @@ def waiting_nights(source: str, first: date, last: date) -> list[date]:
     judged = set(verdicts_of(lake, source)["delivery"])
     waiting = set(_landed(lake, source)) - judged
     return sorted(night for night in waiting if first <= night <= last)
+
+
+@task(task_run_name="beyond-{source}-{last}")
+def nights_beyond(source: str, last: date) -> list[date]:
+    """Return the nights after `last` that lie in the folder of a source, which no one asked for.
+
+    A folder may hold other nights than `ends` of its settings knew of. Other kinds have none.
+    """
+    if not isinstance(load_source(source), FilesSource):
+        return []
+    return [night for night in open_source(source).nights() if night > last]
 
 
 def _landed(lake: Lake, source: str) -> list[date]:

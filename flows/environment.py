@@ -13,6 +13,8 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import IO, NamedTuple
@@ -69,6 +71,25 @@ def prepare(data: Path, *, threads: int = 1) -> None:
     for name, value in client_environment(data, servers).items():
         os.environ.setdefault(name, value)
     _end_politely()
+
+
+@contextmanager
+def state_in(data: Path) -> Iterator[None]:
+    """Let what runs meanwhile in this process keep its state in `data`."""
+    before = os.environ["AFTERCLOSE_DATA"]
+    os.environ["AFTERCLOSE_DATA"] = str(data)
+    try:
+        yield
+    finally:
+        os.environ["AFTERCLOSE_DATA"] = before
+
+
+def joining(address: str) -> dict[str, str]:
+    """Return what a process needs to join the Prefect server of this one, at `address`."""
+    joined = {"PREFECT_API_URL": address}
+    if password := os.environ.get("PREFECT_API_AUTH_STRING"):
+        joined["PREFECT_API_AUTH_STRING"] = password
+    return joined
 
 
 def base_environment(data: Path, *, threads: int) -> dict[str, str]:

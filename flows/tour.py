@@ -9,8 +9,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flows.commands import surroundings
-from flows.environment import end_leftovers
+from flows.environment import end_leftovers, joining, state_in
 from flows.logs import keep_errors
 from flows.nightly import nightly
 from flows.outcomes import Outcome, outcomes_of
@@ -130,7 +129,7 @@ def _killed(data: Path, day: date) -> Told:
     """Kill the night of `day` half-way, run it again, and hold it against one left in peace."""
     twin, mark = data / "twin", data / "prefect" / NAME
     shutil.copytree(data, twin, ignore=shutil.ignore_patterns("prefect", "logs"))
-    with _state_in(twin):
+    with state_in(twin):
         _outcome(day)
     victim = _process(data, day, mark)
     try:
@@ -227,26 +226,13 @@ def _standing() -> str:
     return f"The target of {released.session} stands." if released else "There is no target yet."
 
 
-@contextmanager
-def _state_in(data: Path) -> Iterator[None]:
-    """Let what runs meanwhile keep its state in `data`."""
-    before = os.environ["AFTERCLOSE_DATA"]
-    os.environ["AFTERCLOSE_DATA"] = str(data)
-    try:
-        yield
-    finally:
-        os.environ["AFTERCLOSE_DATA"] = before
-
-
 def _process(data: Path, day: date, mark: Path) -> int:
     """Start the night of `day` in a process of its own; return its id.
 
     It joins the Prefect server that this process has: to start one takes longer than the night.
     """
     with get_client(sync_client=True) as client:
-        joined = {"PREFECT_API_URL": str(client.api_url)}
-    if password := os.environ.get("PREFECT_API_AUTH_STRING"):
-        joined["PREFECT_API_AUTH_STRING"] = password
+        joined = joining(str(client.api_url))
     return start(
         [sys.executable, "-m", "flows.cli", "night", NAME, "--as-of", str(day)],
         mark=mark,

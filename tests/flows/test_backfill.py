@@ -12,7 +12,7 @@ from tasks.execution.release import current
 from tasks.market.lake import Lake
 from tests.house import SOURCE, House
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[2]
 EMPTY, AFTER, LAST = "2020-12-21", "2020-12-22", "2020-12-30"
 MISHAPS = f"{SOURCE}mishaps: {{{EMPTY}: empty}}\n"

@@ -18,7 +18,7 @@ from tasks.execution.release import current
 from tasks.market.lake import Lake
 from tests.house import BOOK, CONTEST, LAST, House
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[2]
 HOLIDAY = "2020-12-25"
 

@@ -53,7 +53,7 @@ def test_the_vendors_mishaps_fall_on_nights_of_their_kind():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_every_night_ends_as_it_must_and_is_told_in_a_line(tmp_path):
     done = play(tmp_path / "data")
     assert done.returncode == 0, done.stdout + done.stderr

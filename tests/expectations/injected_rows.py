@@ -88,7 +88,8 @@ def weekend_rows(night: Night, rng: Rng) -> Spoilt:
 def day_and_month_swapped(night: Night, rng: Rng) -> Spoilt:
     """Write the month for the day where both are possible, else the year before."""
     day = night.own
-    wrong = date(day.year, day.day, day.month) if day.day <= 12 else date(day.year - 1, 1, 12)
+    possible = day.day <= 12 and day.day != day.month  # on 12 December nothing would be wrong
+    wrong = date(day.year, day.day, day.month) if possible else date(day.year - 1, 1, 12)
     return altered(session=pl.lit(wrong))(night, rng)
 
 

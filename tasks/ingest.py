@@ -42,7 +42,7 @@ def _may_pass(_: "Task[Any, Any]", __: TaskRun, state: "State[Any]") -> bool:
 def land_deliveries(source: str, as_of: date, since: date | None = None) -> list[date]:
     """Pull and keep every vendor night from `since` to `as_of` that has not landed.
 
-    A night that was blocked has no clean row that anything rests on, and is asked for again, if it
+    A night that was blocked has no bar that anything rests on, and is asked for again, if it
     is one of the newest or `since` is given: where the vendor now sends something else, that takes
     its place and is judged anew. It goes after the new ones, which do not fail with it. Returns
     the nights that are new.

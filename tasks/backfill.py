@@ -15,7 +15,7 @@ from tasks.settings import (
     open_lake,
     open_source,
 )
-from tasks.verdicts import history_spans, verdicts_of
+from tasks.verdicts import history_spans, landed_nights, verdicts_of
 
 VERDICTS = ("pass", "warn", "skip", "block")
 
@@ -32,7 +32,7 @@ def holes(lake: Lake, source: str, first: date, last: date) -> list[date]:
     History in one go covers what it speaks of; a night that was late only its own session.
     """
     settings, spans = load_source(source), history_spans(lake, source)
-    there = {*_landed(lake, source), *verdicts_of(lake, source)["delivery"]}
+    there = {*landed_nights(lake, source), *verdicts_of(lake, source)["delivery"]}
     owed = calendar(settings.calendar).sessions(max(first, settings.starts), last)
     silent = [session for session in owed if session not in there]
     return [one for one in silent if not any(since <= one <= until for since, until in spans)]
@@ -43,7 +43,7 @@ def waiting_nights(source: str, first: date, last: date) -> list[date]:
     """Return the nights from `first` to `last` that landed and were not judged, oldest first."""
     lake = open_lake()
     judged = set(verdicts_of(lake, source)["delivery"])
-    waiting = set(_landed(lake, source)) - judged
+    waiting = set(landed_nights(lake, source)) - judged
     return sorted(night for night in waiting if first <= night <= last)
 
 
@@ -56,10 +56,6 @@ def nights_beyond(source: str, last: date) -> list[date]:
     if not isinstance(load_source(source), FilesSource):
         return []
     return [night for night in open_source(source).nights() if night > last]
-
-
-def _landed(lake: Lake, source: str) -> list[date]:
-    return lake.read(f"raw/{source}", columns=["night"])["night"].unique().to_list()
 
 
 @task(task_run_name="verdicts-{source}-{first}-{last}")

@@ -8,7 +8,7 @@ import polars as pl
 from tasks.backfill import holes
 from tasks.market.lake import Lake
 from tasks.settings import calendar, load_source, names_in, open_lake, resolve_session
-from tasks.verdicts import verdicts_of
+from tasks.verdicts import landed_nights, verdicts_of
 
 RECENT_NIGHTS = 20
 CHANGED = 1e-9  # two prints that differ by less than this share are the same
@@ -34,7 +34,7 @@ def sources_with_data() -> list[str]:
     """Return the sources of which anything has landed or been judged."""
     lake = open_lake()
     judged = set(lake.read("verdicts", columns=["source"])["source"])
-    landed = {name for name in names_in("sources") if not _landed(lake, name).is_empty()}
+    landed = {name for name in names_in("sources") if landed_nights(lake, name)}
     return sorted(judged | landed)
 
 
@@ -46,7 +46,7 @@ def coverage(source: str) -> dict[str, Any]:
     counts the closes, values or figures (by `content`) that a later delivery changed.
     """
     lake, settings = open_lake(), load_source(source)
-    verdicts, landed = verdicts_of(lake, source), _landed(lake, source)
+    verdicts, landed = verdicts_of(lake, source), landed_nights(lake, source)
     held = HELD[settings.content]
     rows = lake.read(
         settings.content,
@@ -62,8 +62,8 @@ def coverage(source: str) -> dict[str, Any]:
         "content": settings.content,
         "first": nights[0] if nights else None,
         "last": nights[-1] if nights else None,
-        "landed": landed.len(),
-        "waiting": landed.len() - verdicts.height,
+        "landed": len(landed),
+        "waiting": len(landed) - verdicts.height,
         "verdicts": dict(verdicts.group_by("verdict").len().sort("verdict").iter_rows()),
         "holes": len(holes(lake, source, nights[0], nights[-1])) if nights else 0,
         "newest_session": newest,
@@ -73,10 +73,6 @@ def coverage(source: str) -> dict[str, Any]:
         "revised": _revised(rows, held),
         **_quarantine(lake, source, verdicts),
     }
-
-
-def _landed(lake: Lake, source: str) -> pl.Series:
-    return lake.read(f"raw/{source}", columns=["night"])["night"].unique()
 
 
 def _sessions_behind(name: str, newest: date | None, due: date) -> int | None:

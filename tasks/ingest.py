@@ -13,13 +13,14 @@ import polars as pl
 from prefect import State, Task, get_run_logger, task
 from prefect.client.schemas import TaskRun
 
-from tasks.judge import drop, verdicts_of
+from tasks.judge import drop
 from tasks.locks import source_lock
 from tasks.market import frames
 from tasks.market.lake import Lake
 from tasks.market.sources.protocol import DataSource, Payload
 from tasks.progress import batches, steps
 from tasks.settings import digest, open_lake, open_source
+from tasks.verdicts import landed_nights, verdicts_of
 
 NIGHTS_A_COMMIT = 20
 BYTES_A_COMMIT = 64 << 20  # nights are written once they are so large together
@@ -55,7 +56,7 @@ def _land(source: str, since: date | None, as_of: date) -> list[date]:
     lake, feed = open_lake(), open_source(source)
     offered = [night for night in feed.nights(as_of) if night >= (since or date.min)]
     wanted = [night for night in offered if night <= as_of] or offered[:1]
-    there = set(lake.read(f"raw/{source}", columns=["night"])["night"])
+    there = landed_nights(lake, source)
     blocked = set(verdicts_of(lake, source).filter(pl.col("verdict") == "block")["delivery"])
     again = [night for night in wanted if night in there and night in blocked]
     landed = _kept(lake, source, feed, [night for night in wanted if night not in there])

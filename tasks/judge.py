@@ -29,8 +29,7 @@ from tasks.settings import (
     open_lake,
     open_source,
 )
-from tasks.verdicts import serving
-from tasks.verdicts import verdicts_of as verdicts_of
+from tasks.verdicts import landed_nights, serving, verdicts_of
 
 if TYPE_CHECKING:
     from expectations.desk import Desk, Judged
@@ -68,13 +67,13 @@ def judge_deliveries(source: str, as_of: date, stop_at_block: bool = False) -> s
             judge_nights(lake, source, due, stop_at_block=stop_at_block)
     row = serving(lake, source, as_of)
     if row is None:
-        return "waiting" if as_of in _landed(lake, source) else "missing"
+        return "waiting" if as_of in landed_nights(lake, source) else "missing"
     return f"{row['verdict']}: {row['reasons']}" if row["reasons"] else str(row["verdict"])
 
 
 def due_nights(lake: Lake, source: str, as_of: date) -> list[date]:
     """Return the landed nights up to `as_of` without a verdict, and the later ones they touch."""
-    landed = _landed(lake, source)
+    landed = landed_nights(lake, source)
     judged = dict(verdicts_of(lake, source).select("delivery", "known_on").iter_rows())
     reached = [night for night in landed if night <= as_of] or landed[:1]
     fresh = [night for night in reached if night not in judged]
@@ -99,7 +98,7 @@ def judge_nights(
     settings, feed = load_source(source), open_source(source)
     drop(lake, "verdicts", {"source": [source], "delivery": list(nights)})
     forgotten = date.max
-    for run in _without_gaps(nights, _landed(lake, source)):
+    for run in _without_gaps(nights, landed_nights(lake, source)):
         desk = desk_before(lake, settings, source, run[0])
         for chunk in steps(list(batches(run, NIGHTS_A_COMMIT)), f"judging {source}"):
             raw = lake.read(f"raw/{source}", where={"night": chunk})
@@ -139,10 +138,6 @@ def _first_touched(lake: Lake, desk: "Desk", done: Sequence["Judged"]) -> date:
             days = pl.concat([stood, came])["known_on"].drop_nulls()
             touched += [] if days.is_empty() else [days.sort()[0]]
     return min(touched)
-
-
-def _landed(lake: Lake, source: str) -> list[date]:
-    return sorted(set(lake.read(f"raw/{source}", columns=["night"])["night"]))
 
 
 def _without_gaps(nights: Sequence[date], landed: Sequence[date]) -> list[list[date]]:

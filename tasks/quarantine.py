@@ -14,12 +14,12 @@ from tasks.judge import (
     judge_nights,
     judged_night,
     sealed_until,
-    verdicts_of,
 )
 from tasks.locks import source_lock
 from tasks.market import frames
 from tasks.market.lake import Lake, Where
 from tasks.settings import load_source, open_lake, open_source
+from tasks.verdicts import verdicts_of
 
 if TYPE_CHECKING:
     from expectations.desk import Judged

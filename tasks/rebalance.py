@@ -14,7 +14,6 @@ from prefect import get_run_logger, runtime, task
 
 from tasks.execution.release import Conflict, Released, latest_revision, release
 from tasks.execution.writers import WRITERS
-from tasks.judge import serving
 from tasks.market import frames
 from tasks.market.lake import Lake, seen_hash
 from tasks.portfolio.decide import Holdings, decide
@@ -30,6 +29,7 @@ from tasks.settings import (
 )
 from tasks.settle import account_at, keep_pending
 from tasks.vantage import Vantage
+from tasks.verdicts import serving
 
 
 @task(task_run_name="risk-{book}-{as_of}")

@@ -16,7 +16,6 @@ from prefect.artifacts import (
 
 from tasks.execution.release import manifest_of
 from tasks.execution.standing import Released
-from tasks.judge import serving
 from tasks.market.lake import Lake
 from tasks.market.windows import recent_returns
 from tasks.releases import page_of, release_at
@@ -26,6 +25,7 @@ from tasks.risk.tail import coverage, portfolio_tail
 from tasks.settings import data_folder, load_source, open_lake, open_source, tracking_uri
 from tasks.statistics.hac import hac_mean, label_lags
 from tasks.vantage import Vantage
+from tasks.verdicts import serving
 
 SHOWN_VERDICTS = 60  # newest deliveries on the gate's page
 TABLE_ROWS = 50  # of the targets in the Prefect UI

@@ -1,4 +1,4 @@
-"""What stands of judged nights: the verdict on each, and which of them speaks for another."""
+"""What stands of nights: which landed, the verdict on each, and which speaks for another."""
 
 from datetime import date
 from typing import Any
@@ -9,6 +9,11 @@ from tasks.market.lake import Lake, Where
 from tasks.settings import load_source
 
 DATED_BY = {"bars": "session", "series": "session", "fundamentals": "known_on"}  # by content
+
+
+def landed_nights(lake: Lake, source: str) -> list[date]:
+    """Return the nights of `source` whose payloads are kept, oldest first."""
+    return sorted(set(lake.read(f"raw/{source}", columns=["night"])["night"]))
 
 
 def serving(lake: Lake, source: str, night: date) -> dict[str, Any] | None:

@@ -7,8 +7,8 @@ import pytest
 from flows import backfill, steps
 from flows.outcomes import Outcome
 from tasks import ingest
-from tasks.judge import verdicts_of
 from tasks.settings import open_lake
+from tasks.verdicts import verdicts_of
 from tests.house import SOURCE, House
 
 EVE, NIGHT = date(2020, 12, 17), date(2020, 12, 18)

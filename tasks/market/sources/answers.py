@@ -188,8 +188,7 @@ def _zip_complaint(body: bytes, limit: int, show: Callable[[bytes], str]) -> str
                 return f"a zip file that holds {size} bytes where {limit} are the most"
             if broken := archive.testzip():
                 return f"a zip file whose {show(broken.encode())} is broken"
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as reason:
-        return f"a zip file that cannot be opened ({reason})"
-    except (NotImplementedError, RuntimeError) as reason:  # a strange method, or a password
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as reason:
+        # a RuntimeError is a strange method, or a password
         return f"a zip file that cannot be opened ({reason})"
     return None

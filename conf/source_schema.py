@@ -49,6 +49,12 @@ class SourceBase(Strict):
     continuous: dict[Symbol, Continuous] = Field({}, description="Symbol -> how it is chained.")
     cross_check: CrossCheck | None = None
 
+    @model_validator(mode="after")
+    def _closes_are_checked(self) -> "SourceBase":
+        if self.cross_check and self.content != "bars":
+            raise ValueError(f"cross_check compares closes, and this source tells {self.content}")
+        return self
+
 
 class SampleSource(SourceBase):
     """Real daily closes that ship inside two packages: offline, and 20 survivors."""

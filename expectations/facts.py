@@ -32,6 +32,7 @@ def night_facts(
     jumped = aside.filter(pl.col("rule").is_in(JUMPS))
     quiet = aside.filter(pl.col("rule") == RULES["near"])
     disagreeing = aside.filter(pl.col("rule") == "sources disagree")
+    checking = eve.second.filter(pl.col("session") == reach.sessions[-1])
     before = clean.join(eve.closes, on="symbol", how="inner", suffix="_eve")
     newest = reach.sessions[-1] if reach.observed else clean["session"].max()
     jumps = jumped["symbol"].n_unique() + len(sorted_out.confirmed) - len(sorted_out.quiet)
@@ -45,6 +46,7 @@ def night_facts(
         "jumps": jumps if reach.observed else jumped.height,
         "quiet_moves": quiet["symbol"].n_unique() + len(sorted_out.quiet),
         "disagreeing": disagreeing.height,
+        "checking": checking.height,
         "splits": _splits(actions) if reach.observed else 0,
         "corrected": _corrected(before) if reach.observed else 0,
         "holes": _holes(clean),

@@ -95,7 +95,7 @@ def judge(
         source=source,
         reach=reach,
     )
-    asked = "holiday" if holiday else "night"
+    asked = "holiday" if holiday else "checked night" if source.cross_check else "night"
     findings = _validated(asked, pl.DataFrame([facts]), bounds, rows)
     if not done.clean.is_empty():  # without a clean row the night's own suite blocks
         signed = [*signed_symbols(classes), *done.cleared["symbol"]]
@@ -227,6 +227,7 @@ def _suite(asked: str) -> ExpectationSuite:
     else:
         expectations = {
             "night": [*suites.OWN_SESSION, *suites.EVERY_NIGHT],
+            "checked night": [*suites.OWN_SESSION, *suites.EVERY_NIGHT, *suites.CHECKED],
             "holiday": suites.EVERY_NIGHT,
             "clean": suites.CLEAN_BARS,
             "told": suites.TOLD,

@@ -132,6 +132,17 @@ EVERY_NIGHT: Suite = [
     _most("bad_actions", 0, "warning", rule="bad_actions", reason="unusable actions left out"),
 ]
 
+# The same row, where a second source checks the delivery.
+CHECKED: Suite = [
+    _fewest(
+        "checking",
+        1,
+        "warning",
+        rule="checking",
+        reason="not cross-checked: the second source told nothing of the session",
+    )
+]
+
 # One row of facts about a delivery of series or filings instead of bars.
 TOLD: Suite = [
     _fewest("rows", 1, "critical", rule="rows", reason="empty delivery", fault="delivery"),

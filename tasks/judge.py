@@ -185,21 +185,7 @@ def judged_night(desk: "Desk", feed: DataSource, raw: pl.DataFrame, night: date)
         delivery = feed.normalise(payloads)
     except Unreadable as error:
         return desk.refuse(night, str(error), payloads[0].vintage)
-    return _or_unchecked(desk.judge(delivery), desk, night)
-
-
-def _or_unchecked(judged: "Judged", desk: "Desk", night: date) -> "Judged":
-    """Return a night as judged, with a warning where the source that checks it told nothing."""
-    check, session = desk.settings.cross_check, desk.days.on_or_before(night)
-    row = judged.verdicts.row(0, named=True)
-    if check is None or row["verdict"] not in ("pass", "warn"):
-        return judged
-    if desk.second.filter(pl.col("session") == session, pl.col("known_on") <= session).height:
-        return judged
-    why = f"not cross-checked: {check.source} has no row of {session}"
-    reasons = "; ".join(filter(None, [row["reasons"], why]))
-    warned = judged.verdicts.with_columns(verdict=pl.lit("warn"), reasons=pl.lit(reasons))
-    return judged._replace(verdicts=warned)
+    return desk.judge(delivery)
 
 
 def _payloads(raw: pl.DataFrame, night: date) -> list[Payload]:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from great_expectations.exceptions import SuiteParameterError
 
-from conf.schema import SampleSource
+from conf.schema import CrossCheck, SampleSource, SourceBase
 from expectations import gate, suites
 from expectations.gate import Eve, Judgement, judge
 from tasks.market import frames
@@ -44,13 +44,14 @@ def judged(
     eve: Eve | None = None,
     vintage: str = "observed",
     actions: pl.DataFrame | None = None,
+    source: SourceBase = SOURCE,
 ) -> Judgement:
     frame = pl.concat(parts) if parts else frames.empty(frames.RAW_BARS)
     none = frames.empty(frames.RAW_ACTIONS)
     rest = frames.empty(frames.RAW_LISTINGS), frames.empty(frames.RAW_SERIES)
     delivery = Delivery(night, vintage, frame, none, *rest)
     eve = known(bars(EVE)) if eve is None else eve
-    return judge(delivery, none if actions is None else actions, eve, SOURCE, CALENDAR)
+    return judge(delivery, none if actions is None else actions, eve, source, CALENDAR)
 
 
 def said(judgement: Judgement) -> tuple[str, list[str]]:
@@ -62,6 +63,16 @@ def test_passes_a_usual_night_and_keeps_every_row():
     assert said(done) == ("pass", [])
     assert done.clean.height == 2 * len(NAMES)
     assert done.clean.equals(done.clean.sort("session", "symbol"))
+
+
+def test_warns_of_a_night_that_the_second_source_is_silent_on():
+    source = SOURCE.model_copy(update={"cross_check": CrossCheck(source="other")})
+    eve = known(bars(EVE))
+    told = eve._replace(second=bars(EVE).select("session", "symbol", "close"))
+    silent = ["not cross-checked: the second source told nothing of the session"]
+    assert said(judged(bars(NIGHT), eve=told, source=source)) == ("warn", silent)
+    told = eve._replace(second=bars(NIGHT).select("session", "symbol", "close"))
+    assert said(judged(bars(NIGHT), eve=told, source=source)) == ("pass", [])
 
 
 def test_blocks_an_empty_delivery():

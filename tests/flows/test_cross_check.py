@@ -75,7 +75,7 @@ def test_a_night_that_nothing_checks_warns_and_goes_on(checked, monkeypatch, ans
     assert verdicts("tiny")[EVE] == "pass"
     row = verdicts_of(open_lake(), "tiny").row(-1, named=True)
     assert (row["delivery"], row["verdict"]) == (NIGHT, "warn")
-    assert row["reasons"] == f"not cross-checked: other has no row of {NIGHT}"
+    assert row["reasons"] == "not cross-checked: the second source told nothing of the session"
 
 
 def test_a_backfill_brings_what_checks_its_nights_first(checked, monkeypatch):

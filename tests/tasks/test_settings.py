@@ -87,6 +87,13 @@ def test_a_secret_in_the_wrong_place_is_named_by_its_key_and_not_shown(house, li
     assert "0f3c2d9a7b1e" not in str(caught.value)
 
 
+def test_only_closes_can_be_checked_by_a_second_source(house):
+    packaged = (settings.PACKAGED / "sources" / "fred.yaml").read_text()
+    house.write("sources", "checked", f"{packaged}\ncross_check: {{source: tiny}}\n")
+    with pytest.raises(ValueError, match="compares closes, and this source tells series"):
+        settings.load_source("checked")
+
+
 def test_an_unknown_model_lists_the_known_ones(house):
     house.write("models", "odd", CONTEST.replace("model: ridge", "model: oracle"))
     with pytest.raises(ValueError, match="No model named 'oracle'; there is: lightgbm, linear"):

@@ -45,6 +45,12 @@ class MixedData(DataSource):
     def __init__(self, conf: MixedSource, place: Place):
         if missing := sorted(set(conf.parts) - set(place.parts)):
             raise ValueError(f"{conf.title!r} lacks its parts {', '.join(missing)}: open them.")
+        backs = {name: place.parts[name][0].look_back for name in conf.parts}
+        if too_long := [name for name, back in backs.items() if back > conf.look_back]:
+            raise ValueError(
+                f"{conf.title!r} looks back {conf.look_back} sessions, but its parts "
+                f"{', '.join(too_long)} up to {max(backs.values())}: raise its look_back to that."
+            )
         self._conf, self._days = conf, Calendar(conf.calendar)
         self._parts = [
             _Part(name, settings, source, Joining(Calendar(settings.calendar), self._days))

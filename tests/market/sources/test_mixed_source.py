@@ -91,6 +91,13 @@ def test_history_in_one_go_comes_in_one_night():
     ]
 
 
+def test_a_part_that_looks_further_back_than_the_mixture_is_refused():
+    parts = {"stocks": (part(look_back=9), Listed({})), "coins": (part(), Listed({}))}
+    with pytest.raises(ValueError, match="its parts stocks up to 9: raise its look_back"):
+        mixed(parts, look_back=8)
+    mixed(parts, look_back=9)
+
+
 def test_nights_go_by_the_calendar_of_the_mixture():
     stocks = Listed(own("SPY", FRIDAY, MONDAY, TUESDAY, close=100.0))
     coins = Listed(own("BTC", FRIDAY - timedelta(1), FRIDAY, SATURDAY, SUNDAY, MONDAY))

@@ -169,15 +169,14 @@ def _out_of_reach(reach: Reach) -> list[Rule]:
 
 
 def _differing() -> Rule:
+    copies, close = pl.len().over(KEY), pl.col("close")
+    least, most = close.min().over(KEY), close.max().over(KEY)
     return Rule(
         DIFFERING,
-        pl.len().over(KEY) > 1,
-        pl.format(
-            "{} copies, close {} to {}",
-            pl.len().over(KEY),
-            pl.col("close").min().over(KEY),
-            pl.col("close").max().over(KEY),
-        ),
+        copies > 1,
+        pl.when(least < most)
+        .then(pl.format("{} copies, close {} to {}", copies, least, most))
+        .otherwise(pl.format("{} copies that differ, not in their close", copies)),
     )
 
 

@@ -120,6 +120,18 @@ def test_trusts_no_copy_of_a_key_that_came_with_differing_values():
     assert done.conflicts == 1
 
 
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"close": 10.6}, "2 copies, close 10.5 to 10.6"),
+        ({"volume": 90.0}, "2 copies that differ, not in their close"),
+    ],
+)
+def test_says_in_what_copies_differ(other, told):
+    done = sorted_out(bar(), bar(**other), bar("BBB"))
+    assert done.quarantine["detail"].to_list() == [told]
+
+
 def test_trusts_neither_copy_though_one_alone_would_be_set_aside():
     done = sorted_out(bar(), bar(close=0.0))
     assert done.clean.is_empty()

@@ -69,7 +69,7 @@ class Joining:
         readable = pl.col("joined").is_not_null() & pl.col("symbol").is_not_null()
         found = dated.filter(readable).sort("own", maintain_order=True)
         if not history:
-            found = self._whole(found, night)
+            found = self._whole(found, found["own"], night)
         copy = pl.int_range(pl.len()).over("own", "symbol")
         one = found.with_columns(copy=copy).group_by(
             "joined", "symbol", "copy", maintain_order=True
@@ -86,11 +86,23 @@ class Joining:
         merged = merged.rename({"joined": "session"}).sort("session", "symbol", "copy")
         return pl.concat([shaped(merged, RAW_BARS), shaped(lost, RAW_BARS)])
 
-    def actions(self, actions: pl.DataFrame) -> pl.DataFrame:
-        """Return `RAW_ACTIONS` on our sessions; splits of one session multiply, cash adds up."""
+    def actions(
+        self, actions: pl.DataFrame, bars: pl.DataFrame, *, history: bool, night: date
+    ) -> pl.DataFrame:
+        """Return `RAW_ACTIONS` on our sessions; splits of one session multiply, cash adds up.
+
+        Who tells the end of a session says nothing of what its beginning paid. So, as with bars, a
+        session before the `night` that began before the first of these rows and the `bars` told
+        with them, by their own days, is left out, unless they are all `history`.
+        """
         if self.same or actions.is_empty():
             return actions
-        moved = self._moved(actions, "ex_session")
+        moved = self._moved(actions.with_columns(own="ex_session"), "ex_session")
+        if not history:
+            dated = self._dated(bars, "session").filter(pl.col("joined").is_not_null())
+            days = pl.concat([dated["own"], moved["own"]])
+            moved = self._whole(moved.rename({"ex_session": "joined"}), days, night)
+            moved = moved.rename({"joined": "ex_session"})
         one = moved.group_by("ex_session", "symbol", "kind", maintain_order=True)
         value, split = pl.col("value"), pl.col("kind").first() == "split"
         return shaped(
@@ -121,12 +133,12 @@ class Joining:
         """Return `RAW_MEMBERS` that change on our sessions."""
         return shaped(self._moved(members, "session"), RAW_MEMBERS)
 
-    def _whole(self, dated: pl.DataFrame, night: date) -> pl.DataFrame:
-        """Leave out sessions before `night` that began before the first of these rows."""
-        first = dated["own"].min()
+    def _whole(self, dated: pl.DataFrame, own: pl.Series, night: date) -> pl.DataFrame:
+        """Leave out sessions before `night` that began before the first of the `own` days."""
         begins = self._pairs.group_by("joined").agg(begins=pl.col("own").min())
         told = dated.join(begins, on="joined", how="left", maintain_order="left")
-        return told.filter((pl.col("begins") >= first) | (pl.col("joined") >= night))
+        half = (pl.col("begins") < own.min()) & (pl.col("joined") < night)
+        return told.filter(~half.fill_null(False)).drop("begins")
 
     def _dated(self, frame: pl.DataFrame, column: str) -> pl.DataFrame:
         own = frame.with_columns(own=pl.col(column))

@@ -121,7 +121,7 @@ class MixedData(DataSource):
     ) -> Delivery:
         """Return what one part brings: of its own nights the newest, where they say the same."""
         own = [part.source.normalise(nights[each]) for each in sorted(nights)]
-        joining = part.joining
+        joining, acts = part.joining, _newest(own, "actions", ["ex_session", "symbol", "kind"])
         bars = _newest(own, "bars", ["session", "symbol"])
         if not joining.same:  # what closed before the session before the first joins none of ours
             eve = self._days.previous(self._days.on_or_after(self._conf.starts))
@@ -130,7 +130,7 @@ class MixedData(DataSource):
             night,
             own[-1].vintage,
             bars=joining.bars(bars, history=history, night=night),
-            actions=joining.actions(_newest(own, "actions", ["ex_session", "symbol", "kind"])),
+            actions=joining.actions(acts, bars, history=history, night=night),
             listings=joining.listings(pl.concat([each.listings for each in own])),
             series=joining.series(_newest(own, "series", ["session", "name", "known_on"])),
             fundamentals=joining.fundamentals(pl.concat([each.fundamentals for each in own])),

@@ -89,22 +89,56 @@ def test_a_session_told_only_in_part_is_no_correction():
     assert whole["session"].to_list() == [FRIDAY, MONDAY, TUESDAY]
 
 
+def acts(*rows: tuple[date, str, str, float | None]) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=frames.RAW_ACTIONS, orient="row")
+
+
 def test_what_a_market_does_to_shares_moves_with_its_bars():
     joining = Joining(Calendar(ALWAYS), NEW_YORK)
-    acts = pl.DataFrame(
-        [
-            (SATURDAY, "A", "split", 2.0),
-            (SUNDAY, "A", "split", 3.0),
-            (SUNDAY, "A", "dividend", 0.5),
-            (SATURDAY, "A", "dividend", 0.25),
-        ],
-        schema=frames.RAW_ACTIONS,
-        orient="row",
+    told = acts(
+        (SATURDAY, "A", "split", 2.0),
+        (SUNDAY, "A", "split", 3.0),
+        (SUNDAY, "A", "dividend", 0.5),
+        (SATURDAY, "A", "dividend", 0.25),
     )
-    assert sorted(joining.actions(acts).rows()) == [
+    joined = joining.actions(told, bars(), history=True, night=MONDAY)
+    assert sorted(joined.rows()) == [
         (MONDAY, "A", "dividend", 0.75),
         (MONDAY, "A", "split", 6.0),
     ]
+
+
+THURSDAY, BLACK_FRIDAY = date(2023, 11, 23), date(2023, 11, 24)  # New York is closed, London not
+LONDON = Joining(Calendar("XLON"), NEW_YORK)
+
+
+def since(first: date, night: date, *rows: tuple[date, str, str, float | None]) -> list[object]:
+    """Return what a night whose bars begin at `first` says of actions on New York's sessions."""
+    days = Calendar("XLON").sessions(first, night)
+    told = bars(*(("VOD", day, 70.0) for day in days))
+    joined = LONDON.actions(acts(*rows), told, history=False, night=night)
+    return joined.select("ex_session", "kind", "value").rows()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.2])
+def test_who_tells_the_end_of_a_session_says_nothing_of_what_it_paid(value):
+    friday = (BLACK_FRIDAY, "VOD", "dividend", value)
+    later = (date(2023, 11, 27), "VOD", "dividend", 0.4)
+    night = date(2023, 12, 1)
+    assert since(BLACK_FRIDAY, night, friday, later) == [(later[0], "dividend", 0.4)]
+    whole = since(THURSDAY, night, (THURSDAY, "VOD", "dividend", 0.3), friday, later)
+    assert whole == [(BLACK_FRIDAY, "dividend", 0.3 + value), (later[0], "dividend", 0.4)]
+
+
+def test_what_the_night_itself_pays_is_told_however_little_it_tells():
+    paid = (BLACK_FRIDAY, "VOD", "dividend", 0.2)
+    assert since(BLACK_FRIDAY, BLACK_FRIDAY, paid) == [(BLACK_FRIDAY, "dividend", 0.2)]
+
+
+def test_an_action_told_alone_is_not_taken_for_the_end_of_its_session():
+    paid = (BLACK_FRIDAY, "VOD", "dividend", 0.2)  # of a vendor who does not say where none was
+    night = date(2023, 11, 28)
+    assert since(date(2023, 11, 22), night, paid) == [(BLACK_FRIDAY, "dividend", 0.2)]
 
 
 def test_a_rate_of_a_day_without_a_session_is_known_at_the_next():

@@ -8,6 +8,7 @@ import pytest
 
 from conf.schema import MixedSource, SourceBase
 from tasks.market import frames
+from tasks.market.adjust import with_nothing_elsewhere
 from tasks.market.calendar import Calendar
 from tasks.market.sources import SOURCES
 from tasks.market.sources.protocol import DataSource, Delivery, Payload, Place, Unreadable
@@ -48,6 +49,20 @@ class Listed(DataSource):
             listings=frames.empty(frames.RAW_LISTINGS),
             series=frames.empty(frames.RAW_SERIES),
         )
+
+
+class Paying(Listed):
+    """A part that says of each row it tells whether its share was split or paid, and what."""
+
+    paid: Mapping[date, float] = {}
+
+    def normalise(self, payloads: Sequence[Payload]) -> Delivery:
+        told = super().normalise(payloads)
+        paid = pl.DataFrame({"ex_session": list(self.paid), "value": list(self.paid.values())})
+        paid = paid.with_columns(kind=pl.lit("dividend"))
+        mine = told.bars.select("symbol", ex_session="session").join(paid, on="ex_session")
+        actions = frames.shaped(mine, frames.RAW_ACTIONS)
+        return told._replace(actions=with_nothing_elsewhere(actions, told.bars))
 
 
 def part(**changes: object) -> SourceBase:
@@ -146,6 +161,24 @@ def test_a_night_pulled_late_brings_its_own_session_alone():
     delivery = delivered(source, MONDAY)
     assert delivery.vintage == "assumed"
     assert delivery.bars.select("symbol", "session").rows() == [("BP", MONDAY), ("SPY", MONDAY)]
+
+
+def test_a_night_takes_back_no_dividend_of_a_day_that_it_does_not_reach():
+    thursday, friday = date(2023, 11, 23), date(2023, 11, 24)  # New York is closed, London not
+    london, days = Calendar("XLON"), NEW_YORK.sessions(friday, date(2023, 12, 1))
+    reach = {day: london.sessions(max(london.offset(day, -5), thursday), day) for day in days}
+    nights = {day: [("VOD", one, 70.0) for one in told] for day, told in reach.items()}
+    paying = Paying(nights)
+    paying.paid = {thursday: 0.3}
+    stocks = own("SPY", *days)
+    parts = {"stocks": (part(), Listed(stocks)), "london": (part(calendar="XLON"), paying)}
+    source = mixed(parts)
+    source.nights(days[-1])
+    said = {}
+    for day in days:
+        of_friday = pl.col("ex_session") == friday, pl.col("kind") == "dividend"
+        said[day] = tuple(delivered(source, day).actions.filter(*of_friday)["value"])
+    assert said == dict.fromkeys(days[:-1], (0.3,)) | {days[-1]: ()}
 
 
 def test_each_part_says_its_class_and_its_currency():

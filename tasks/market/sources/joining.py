@@ -91,9 +91,10 @@ class Joining:
     ) -> pl.DataFrame:
         """Return `RAW_ACTIONS` on our sessions; splits of one session multiply, cash adds up.
 
-        Who tells the end of a session says nothing of what its beginning paid. So, as with bars, a
-        session before the `night` that began before the first of these rows and the `bars` told
-        with them, by their own days, is left out, unless they are all `history`.
+        Where one of them cannot be read, the whole cannot. Who tells the end of a session says
+        nothing of what its beginning paid. So, as with bars, a session before the `night` that
+        began before the first of these rows and the `bars` told with them, by their own days, is
+        left out, unless they are all `history`.
         """
         if self.same or actions.is_empty():
             return actions
@@ -105,10 +106,9 @@ class Joining:
             moved = moved.rename({"joined": "ex_session"})
         one = moved.group_by("ex_session", "symbol", "kind", maintain_order=True)
         value, split = pl.col("value"), pl.col("kind").first() == "split"
-        return shaped(
-            one.agg(pl.when(split).then(value.product()).otherwise(value.sum()).alias("value")),
-            RAW_ACTIONS,
-        )
+        both = pl.when(split).then(value.product()).otherwise(value.sum())
+        readable = value.null_count() == 0
+        return shaped(one.agg(pl.when(readable).then(both).alias("value")), RAW_ACTIONS)
 
     def series(self, series: pl.DataFrame) -> pl.DataFrame:
         """Return `RAW_SERIES` on our sessions; of several values of one session the last."""

@@ -150,3 +150,15 @@ def test_a_rate_of_a_day_without_a_session_is_known_at_the_next():
         orient="row",
     )
     assert joining.series(rates).rows() == [(tuesday, "EURUSD", 1.2, tuesday)]
+
+
+def test_what_nobody_can_read_is_not_taken_for_nothing():
+    joining = Joining(Calendar(ALWAYS), NEW_YORK)
+    told = acts(
+        (SATURDAY, "A", "dividend", None),
+        (SUNDAY, "A", "dividend", 0.0),
+        (SATURDAY, "A", "split", None),
+        (SUNDAY, "A", "split", 1.0),
+    )
+    joined = joining.actions(told, bars(), history=True, night=MONDAY)
+    assert joined["value"].to_list() == [None, None]

@@ -34,8 +34,9 @@ class MixedData(DataSource):
 
     A part's payload is kept as sent; its request names the part and its own night. A night is
     `observed` if the newest own night of each part in it is. A later night that is not brings its
-    session alone: what it says of earlier ones was not seen that night. Rows before `starts`, and
-    history after the first night, are not of this source.
+    session alone: what it says of earlier ones was not seen that night. Rows before `starts`,
+    history after the first night, and what a later one tells again of sessions further back than
+    `look_back` of this calendar, are not of this source.
 
     Args:
         conf: What is put together.
@@ -125,18 +126,28 @@ class MixedData(DataSource):
         bars = _newest(own, "bars", ["session", "symbol"])
         if not joining.same:  # what closed before the session before the first joins none of ours
             eve = self._days.previous(self._days.on_or_after(self._conf.starts))
-            bars = bars.filter((pl.col("session") >= eve) | pl.col("session").is_null())
+            bars = _since(eve, bars, "session")
+        first = date.min if history else self._reach(night)
+        acts = joining.actions(acts, bars, history=history, night=night)
+        bars = joining.bars(bars, history=history, night=night)
         joined = Delivery(
             night,
             own[-1].vintage,
-            bars=joining.bars(bars, history=history, night=night),
-            actions=joining.actions(acts, bars, history=history, night=night),
+            bars=_since(first, bars, "session"),
+            actions=_since(first, acts, "ex_session"),
             listings=joining.listings(pl.concat([each.listings for each in own])),
             series=joining.series(_newest(own, "series", ["session", "name", "known_on"])),
             fundamentals=joining.fundamentals(pl.concat([each.fundamentals for each in own])),
             members=joining.members(_newest(own, "members", ["session", "index", "symbol"])),
         )
         return _described(joined, part.conf)
+
+    def _reach(self, night: date) -> date:
+        """Return the first session that a night may tell again.
+
+        So many sessions of a part may be more of ours, and the gate counts by ours.
+        """
+        return self._days.offset(self._days.on_or_before(night), -self._conf.look_back)
 
     def _within(self, whole: Delivery, *, late: bool, history: bool) -> Delivery:
         """Return `whole` without rows that are not of this source, or were not seen that night."""
@@ -191,6 +202,11 @@ def _by_part(payloads: Sequence[Payload]) -> dict[str, dict[date, list[Payload]]
         mine = payload._replace(night=night, request=request)
         found.setdefault(name, {}).setdefault(night, []).append(mine)
     return found
+
+
+def _since(first: date, frame: pl.DataFrame, day: str) -> pl.DataFrame:
+    """Return the rows from `first` on, and those without a day: they are the gate's to judge."""
+    return frame.filter((pl.col(day) >= first) | pl.col(day).is_null())
 
 
 def _newest(own: Sequence[Delivery], table: str, key: list[str]) -> pl.DataFrame:

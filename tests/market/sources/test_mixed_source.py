@@ -181,6 +181,23 @@ def test_a_night_takes_back_no_dividend_of_a_day_that_it_does_not_reach():
     assert said == dict.fromkeys(days[:-1], (0.3,)) | {days[-1]: ()}
 
 
+def test_a_night_reaches_back_by_the_sessions_of_the_mixture():
+    night, tokyo = date(2023, 1, 6), Calendar("XTKS")  # Tokyo was closed on the 3rd
+    reach = tokyo.sessions(tokyo.offset(night, -5), night)
+    first = NEW_YORK.offset(night, -5)
+    assert reach[0] < first
+    nights = {reach[0]: [], night: [("USDJPY", day, 132.0) for day in reach]}
+    yen = Paying(nights)
+    yen.paid = dict.fromkeys(reach, 0.1)
+    pairs = part(calendar="XTKS", asset_class="fx", look_back=5)
+    stocks = Listed(own("SPY", reach[0], night))
+    source = mixed({"stocks": (part(), stocks), "pairs": (pairs, yen)})
+    for day, table in (("session", "bars"), ("ex_session", "actions"), ("session", "series")):
+        told = getattr(delivered(source, night), table)[day]
+        assert told.min() == first
+        assert told.max() == night
+
+
 def test_each_part_says_its_class_and_its_currency():
     parts = {
         "stocks": (part(asset_class="fund"), Listed(own("SPY", MONDAY))),

@@ -257,6 +257,19 @@ def forget_derived(lake: Lake, source: str, since: date) -> None:
         if load_contest(contest).source == source:
             drop(lake, f"forecasts/{contest}", {"session": after})
             drop(lake, f"records/{contest}", {"known_on": after})
+    for book in names_in("books"):
+        if load_book(book).source == source:
+            drop(lake, f"ledger/{book}", {"session": Span(_unread(book, since), date.max)})
+
+
+def _unread(book: str, since: date) -> date:
+    """Return the first session from `since` on that no release of `book` has read.
+
+    What the account settled on before stays; the later sessions are walked again by what is known
+    then. Orders lose nothing: they are those of releases.
+    """
+    newest = current(data_folder(), book)
+    return since if newest is None else max(since, newest.session + timedelta(days=1))
 
 
 def drop(lake: Lake, table: str, over: Where) -> None:

@@ -19,6 +19,8 @@ MIB = 1 << 20
 MOST_VALUES = 1_500_000  # in one JSON answer: small ones take up to forty times their text
 MOST_MARKS = 500_000  # tags and attributes of one XML answer: each takes some two hundred bytes
 MOST_COLUMNS = 1_000  # of one table
+MOST_CELLS = 1_500_000  # of one table: small ones take up to forty times their text
+MOST_TABLE = 16 * MIB  # bytes of one table: a long cell takes up to ten times its text
 SHOWN = 120  # characters of an answer that an error may show
 # What errors that come with status 200 call themselves, at the top of a JSON object.
 ERROR_KEYS = ("error", "errors", "error_message", "quandl_error", "detail", "message", "msg")
@@ -86,12 +88,18 @@ def text_of(body: bytes, *, what: str) -> str:
         raise Unreadable(f"{what} is no UTF-8 text ({reason}).") from reason
 
 
-def table_of(text: str, *, what: str) -> pl.DataFrame:
-    """Return a kept CSV answer, every cell as text."""
-    if (columns := text.lstrip().split("\n", 1)[0].count(",") + 1) > MOST_COLUMNS:
+def table_of(body: bytes, *, what: str) -> pl.DataFrame:
+    """Return a kept CSV answer, every cell as text; it is measured before it is read."""
+    if len(body) > MOST_TABLE:
+        raise Unreadable(f"{what} has {len(body)} bytes where {MOST_TABLE} are the most.")
+    text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    columns = text.split(b"\n", 1)[0].count(b",") + 1
+    if columns > MOST_COLUMNS:
         raise Unreadable(f"{what} has {columns} columns where {MOST_COLUMNS} are the most.")
+    if (cells := columns * (text.count(b"\n") + 1)) > MOST_CELLS:
+        raise Unreadable(f"{what} has some {cells} cells where {MOST_CELLS} are the most.")
     try:
-        return pl.read_csv(BytesIO(text.encode()), infer_schema=False)
+        return pl.read_csv(text, infer_schema=False)
     except pl.exceptions.PolarsError as reason:
         raise Unreadable(f"{what} is no table ({reason}).") from reason
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import polars as pl
 
 from conf.schema import EcbSource
-from tasks.market.sources.answers import MIB, day_of, number_of, table_of, text_of, unzipped
+from tasks.market.sources.answers import MIB, day_of, number_of, table_of, unzipped
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web_data import Reach, WebData, delivery
@@ -72,8 +72,8 @@ class EcbData(WebData):
 
 def _table(body: bytes, wanted: Sequence[str], *, limit: int) -> pl.DataFrame:
     """Read the zipped table: a row a day, newest first, and an empty last column."""
-    text = text_of(unzipped(body, what=ALL, limit=limit), what=ALL)
-    table = table_of(text, what=ALL).rename(str.strip, strict=False)
+    table = table_of(unzipped(body, what=ALL, limit=limit), what=ALL)
+    table = table.rename(str.strip, strict=False)
     if absent := sorted({"Date", *wanted} - set(table.columns)):
         raise Unreadable(f"{ALL} lacks {', '.join(absent)}; it has: {', '.join(table.columns)}.")
     day = pl.col("Date").str.strip_chars().str.to_date("%Y-%m-%d", strict=False)

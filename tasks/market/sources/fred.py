@@ -15,7 +15,7 @@ import polars as pl
 
 from conf.schema import FredSource
 from tasks.market.frames import RAW_SERIES
-from tasks.market.sources.answers import day_of, json_of, number_of, table_of, text_of
+from tasks.market.sources.answers import day_of, json_of, number_of, table_of
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web import Unwelcome
@@ -166,7 +166,7 @@ def _with_newest(figures: pl.DataFrame, reach: Reach) -> pl.DataFrame:
 def _table(body: bytes, series: str) -> pl.DataFrame:
     """Return (session, value, missing) of an answer, by day; a dot or a blank is missing."""
     what = f"The series {series}"
-    table = table_of(text_of(body, what=what), what=what)
+    table = table_of(body, what=what)
     names = table.columns
     if len(names) != 2 or names[0] not in DATES or names[1].upper() != series.upper():
         raise Unreadable(

@@ -1,22 +1,23 @@
 """Factor returns of Kenneth French's data library: zipped text with prose, in percent."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from io import BytesIO
-from itertools import takewhile
+from itertools import chain, takewhile
 
 import polars as pl
 
 from conf.schema import FrenchSource
 from tasks.market.frames import RAW_SERIES
-from tasks.market.sources.answers import MIB, MOST_COLUMNS, unzipped
+from tasks.market.sources.answers import MIB, MOST_CELLS, MOST_COLUMNS, MOST_TABLE, unzipped
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web_data import Reach, WebData, delivery
 
 PERCENT = 0.01
 MISSING = -99.99  # and -999: no return is as low
+LONGEST = MIB  # bytes of one line: the rest of it counts as another
 ROW = re.compile(r"\s*(\d{8}|\d{6})\s*,")  # a day or a month; years stand in later tables
 
 
@@ -47,11 +48,11 @@ class FrenchData(WebData):
     def _read(self, request: str, body: bytes) -> pl.DataFrame:
         prefix, file = request.split()
         limit = int(self._conf.answer_mib * MIB)
-        text = unzipped(body, what=file, limit=limit).decode("cp1252", "replace")
-        return factor_returns(text, prefix=prefix, lag_days=self._conf.lag_days, what=file)
+        table = unzipped(body, what=file, limit=limit)
+        return factor_returns(table, prefix=prefix, lag_days=self._conf.lag_days, what=file)
 
 
-def factor_returns(text: str, *, prefix: str, lag_days: int, what: str) -> pl.DataFrame:
+def factor_returns(body: bytes, *, prefix: str, lag_days: int, what: str) -> pl.DataFrame:
     """Return `RAW_SERIES` of the first table in a file of the library, sorted by day and name.
 
     Names are `<prefix>_<column>` in lower case, values natural units (1 % is 0.01); a cell marked
@@ -60,17 +61,17 @@ def factor_returns(text: str, *, prefix: str, lag_days: int, what: str) -> pl.Da
     tables (years, other weights, numbers of firms) are left out: their columns have these names.
 
     Args:
-        text: The file, unpacked.
+        body: The file, unpacked.
         prefix: What our names begin with.
         lag_days: Calendar days from the date to the publication.
         what: Names the file in errors.
     """
-    columns, rows = _first_table(text, what)
+    columns, rows = _first_table(body, what)
     names = [f"{prefix}_{_plain(column)}" for column in columns]
     if len(set(names)) < len(names):
         raise Unreadable(f"{what}: two columns have one name among {', '.join(names)}.")
     table = pl.read_csv(
-        BytesIO("\n".join(rows).encode()),
+        rows,
         has_header=False,
         new_columns=["digits", *names],
         infer_schema=False,
@@ -78,37 +79,52 @@ def factor_returns(text: str, *, prefix: str, lag_days: int, what: str) -> pl.Da
     ).with_columns(pl.all().str.strip_chars())
     said = pl.col("value").is_null() | (pl.col("value") > MISSING * PERCENT)
     return (
-        table.select(_day(), *names)
+        table.select(_day(), pl.col(names).cast(pl.Float64, strict=False) * PERCENT)
         .pipe(_dated, table["digits"], what)
         .unpivot(index="session", variable_name="name")
-        .with_columns(
-            value=pl.col("value").cast(pl.Float64, strict=False) * PERCENT,
-            known_on=pl.col("session") + timedelta(days=lag_days),
-        )
         .filter(said)
+        .with_columns(known_on=pl.col("session") + timedelta(days=lag_days))
         .select(*RAW_SERIES)
         .sort("session", "name")
     )
 
 
-def _first_table(text: str, what: str) -> tuple[list[str], list[str]]:
+def _first_table(body: bytes, what: str) -> tuple[list[str], bytes]:
     """Return the column names, and the rows as they stand, of the first table."""
-    lines = text.splitlines()
-    begins = next((at for at, line in enumerate(lines) if ROW.match(line)), None)
-    headed = [line for line in lines[:begins] if line.strip()] if begins is not None else []
-    if begins is None or not headed or "," not in headed[-1]:
+    lines = _lines(body)
+    header, first = "", ""
+    for line in lines:
+        if ROW.match(line):
+            first = line
+            break
+        header = line if line.strip() else header
+    if not first or "," not in header:
         raise Unreadable(f"{what} holds no table of days or months: look at it.")
-    columns = [cell.strip() for cell in headed[-1].split(",")[1:]]
+    columns = [cell.strip() for cell in header.split(",")[1:]]
     if len(columns) > MOST_COLUMNS:
         raise Unreadable(f"{what} has {len(columns)} columns where {MOST_COLUMNS} are the most.")
-    rows = list(takewhile(str.strip, lines[begins:]))
-    for line in rows:
+    rows, cells = BytesIO(), 0
+    for line in takewhile(str.strip, chain([first], lines)):
         if not ROW.match(line):
             raise Unreadable(f"{what}: {line.strip()[:80]!r} stands where a row should.")
         if line.count(",") != len(columns):
             row = line.strip()[:200]
             raise Unreadable(f"{what}: {len(columns)} columns, but the row {row!r}.")
-    return columns, rows
+        rows.write(line.strip().encode() + b"\n")
+        cells += len(columns) + 1
+        if cells > MOST_CELLS or rows.tell() > MOST_TABLE:
+            raise Unreadable(
+                f"{what} has a table of {cells} cells, {rows.tell()} bytes, or more, where "
+                f"{MOST_CELLS} cells, {MOST_TABLE} bytes, are the most."
+            )
+    return columns, rows.getvalue()
+
+
+def _lines(body: bytes) -> Iterator[str]:
+    """Yield the lines one by one: a file holds several tables, and one of them is wanted."""
+    file = BytesIO(body)
+    while line := file.readline(LONGEST):
+        yield line.decode("cp1252", "replace")
 
 
 def _day() -> pl.Expr:

@@ -64,8 +64,27 @@ def test_xml_of_very_many_tags_or_attributes_is_not_built(tag):
 
 def test_a_table_of_very_many_columns_is_not_built():
     with pytest.raises(Unreadable, match="The file has 2000 columns where 1000 are the most"):
-        table_of("\n" + "a," * 1_999 + "a\n1", what="The file")
-    assert table_of("a,b\n1,x\n", what="The file").rows() == [("1", "x")]
+        table_of(b"\n" + b"a," * 1_999 + b"a\n1", what="The file")
+    assert table_of(b"a,b\n1,x\n", what="The file").rows() == [("1", "x")]
+
+
+@pytest.mark.parametrize("row", [b",\n", b"\n", b"1\n", b"\r\n"])
+def test_a_table_of_very_many_small_cells_is_not_built(row):
+    with pytest.raises(Unreadable, match="some 1600004 cells where 1500000 are the most"):
+        table_of(b"a,b\n" + row * 800_000, what="The file")
+
+
+def test_a_table_of_few_long_cells_is_not_built():
+    with pytest.raises(Unreadable, match="16777222 bytes where 16777216 are the most"):
+        table_of(b"a,b\n1," + b"x" * (16 << 20), what="The file")
+
+
+def test_a_daily_series_of_a_lifetime_and_a_century_of_many_rates_are_tables():
+    assert table_of(b"a,b\n" + b"1950-01-03,4.21\n" * 28_000, what="The file").height == 28_000
+    names = ",".join(f"X{number}" for number in range(42))
+    rows = b"1999-01-04" + b",1.1789" * 42 + b",\n"
+    table = table_of(f"Date,{names},\n".encode() + rows * 26_000, what="The file")
+    assert table.shape == (26_000, 44)
 
 
 def packed(method: int = zipfile.ZIP_DEFLATED, **files: bytes) -> bytes:

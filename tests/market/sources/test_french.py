@@ -1,7 +1,7 @@
 """Factor returns come in natural units, from the first table, once they count as published."""
 
 import tracemalloc
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
@@ -27,7 +27,7 @@ Copyright 2020 Kenneth R. French
 
 
 def read(text: str, lag_days: int = 60) -> pl.DataFrame:
-    return factor_returns(text, prefix="ff3", lag_days=lag_days, what="the file")
+    return factor_returns(text.encode(), prefix="ff3", lag_days=lag_days, what="the file")
 
 
 def pulled(night: date, until: date = NIGHT, **texts: str) -> Delivery:
@@ -84,6 +84,35 @@ def test_months_are_dated_on_their_last_day_and_years_left_out():
 def test_names_what_is_no_table_of_the_library(text, says):
     with pytest.raises(Unreadable, match=f"the file.*{says}"):
         read(text)
+
+
+def test_a_table_of_very_many_rows_is_not_built(monkeypatch):
+    monkeypatch.setattr("tasks.market.sources.french.MOST_CELLS", 100)
+    with pytest.raises(Unreadable, match="the file has a table of 102 cells"):
+        read(",A\n" + "20200311,1\n" * 51)
+    assert read(",A\n" + "20200311,1\n" * 50).height == 50
+
+
+def test_further_tables_may_be_long(monkeypatch):
+    monkeypatch.setattr("tasks.market.sources.french.MOST_CELLS", 100)
+    assert read(f"{FACTORS}\n\n,A\n" + "20200311,1\n" * 1_000).equals(read(FACTORS))
+
+
+def test_a_table_of_few_long_lines_is_not_built(monkeypatch):
+    long = f",A\n20200311,1\n20200312,{'1' * 2_000}\n"
+    monkeypatch.setattr("tasks.market.sources.french.MOST_TABLE", 1_000)
+    with pytest.raises(Unreadable, match="where 1500000 cells, 1000 bytes, are the most"):
+        read(long)
+    monkeypatch.setattr("tasks.market.sources.french.LONGEST", 500)
+    with pytest.raises(Unreadable, match=r"'1111*' stands where a row should"):
+        read(long)
+
+
+def test_factors_of_a_century_and_fifty_columns_are_read():
+    days = [date(1926, 7, 1) + timedelta(days=number) for number in range(26_000)]
+    header = "".join(f",Industry {number}" for number in range(49))
+    rows = "".join(f"{day:%Y%m%d}{',   -0.12' * 49}\r\n" for day in days)
+    assert read(f"prose\r\n\r\n{header}\r\n{rows}\r\n").height == 26_000 * 49
 
 
 def test_many_small_cells_take_little_memory():

@@ -3,7 +3,7 @@
 A delivery that arrives late re-judges what followed, and what was derived from that is made anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -56,15 +56,17 @@ def judge_deliveries(source: str, as_of: date, stop_at_block: bool = False) -> s
 
     A night that lands late re-judges those after it, but for those that a release has read:
     its rows count as known from the session after. With `stop_at_block` nothing is judged after
-    the first new night that is blocked. Returns the verdict of the delivery that serves `as_of`,
+    the first new night that is blocked; one that had its verdict before stops nothing. Returns the verdict of the delivery that serves `as_of`,
     with its reasons: `pass`, `warn`, `block: …`, `skip: …`; `waiting` where it has landed but is
     not judged, or `missing`.
     """
     lake = open_lake()
     with source_lock(source):
         due = due_nights(lake, source, as_of)
+        judged = set(verdicts_of(lake, source)["delivery"])
+        new = [night for night in due if night <= as_of and night not in judged]
         if due:
-            judge_nights(lake, source, due, stop_at_block=stop_at_block)
+            judge_nights(lake, source, due, stop_at=new if stop_at_block else ())
     row = serving(lake, source, as_of)
     if row is None:
         return "waiting" if as_of in landed_nights(lake, source) else "missing"
@@ -86,14 +88,14 @@ def due_nights(lake: Lake, source: str, as_of: date) -> list[date]:
 
 
 def judge_nights(
-    lake: Lake, source: str, nights: Sequence[date], *, stop_at_block: bool = False
+    lake: Lake, source: str, nights: Sequence[date], *, stop_at: Collection[date] = ()
 ) -> None:
     """Judge `nights` in order and write them a few at a time.
 
     What stood of them, and what was made of it, goes first: a run that breaks off is found to be
     unfinished, and done again. After nights that are left out, since a release has read them, the
-    desk is made anew: each night is held against what was known before it. After a block that
-    ends it, nothing stands of the nights that were to follow: they wait.
+    desk is made anew: each night is held against what was known before it. After a block of
+    one of `stop_at` nothing stands of the nights that were to follow: they wait.
     """
     settings, feed = load_source(source), open_source(source)
     drop(lake, "verdicts", {"source": [source], "delivery": list(nights)})
@@ -105,13 +107,13 @@ def judge_nights(
             done: list[Judged] = []
             for night in chunk:
                 done.append(judged_night(desk, feed, raw, night))
-                if stop_at_block and _is_blocked(done[-1]):
+                if stopped := night in stop_at and _is_blocked(done[-1]):
                     break
             if (first := _first_touched(lake, desk, done)) < forgotten:
                 forget_derived(lake, source, first)
                 forgotten = first
             _keep(lake, source, chunk[: len(done)], done, sealed=desk.sealed)
-            if stop_at_block and _is_blocked(done[-1]):
+            if stopped:
                 rest = [each for each in nights if each > night]
                 _keep(lake, source, rest, [], sealed=desk.sealed)
                 return

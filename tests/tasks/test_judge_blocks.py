@@ -26,6 +26,22 @@ def test_after_a_late_block_the_nights_that_follow_wait_and_leave_no_row(tmp_pat
     assert lake.read("bars")["delivery"].max() == DAYS[8]
 
 
+@pytest.mark.parametrize("as_of", [4, 8])
+def test_a_night_that_was_blocked_before_stops_nothing_when_it_is_judged_again(
+    tmp_path, monkeypatch, as_of
+):
+    folder, rows = Folder(tmp_path, monkeypatch), market(10)
+    folder.send(rows, *DAYS[1:3], *DAYS[4:6], *DAYS[7:9])
+    folder.send(rows.filter(pl.col("symbol") < "S03"), DAYS[6])
+    assert folder.judge(DAYS[8]) == "pass"
+    folder.send(rows, DAYS[3])
+    assert folder.judge(DAYS[as_of], stop_at_block=True) == "pass"
+    lake = open_lake()
+    verdicts = dict(lake.read("verdicts").select("delivery", "verdict").iter_rows())
+    assert verdicts == {day: "block" if day == DAYS[6] else "pass" for day in DAYS[1:9]}
+    assert lake.read("bars")["delivery"].max() == DAYS[8]
+
+
 def test_a_bar_is_never_to_be_read_without_the_split_that_its_night_tells(tmp_path, monkeypatch):
     folder, rows = Folder(tmp_path, monkeypatch), market(10)
     after = of(rows, "S02") & (rows["date"] >= DAYS[5])

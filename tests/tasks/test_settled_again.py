@@ -87,7 +87,7 @@ def test_a_split_that_a_night_tells_when_it_is_judged_again_moves_the_shares(fol
     shares = ledger.filter(pl.col("instrument").str.contains(":S02:"))
     assert dict(shares.select("session", "shares").iter_rows()) == {
         DAYS[RELEASED + 1]: HELD,
-        **{day: 2 * HELD for day in DAYS[EX : NEXT + 1]},
+        **dict.fromkeys(DAYS[EX : NEXT + 1], 2 * HELD),
     }
     nav = ledger.filter(pl.col("session") >= DAYS[EX])["nav"].unique()
     assert nav.max() == pytest.approx(nav.min(), rel=1e-3)

@@ -4,6 +4,7 @@ import json
 import zipfile
 import zlib
 from codecs import getincrementaldecoder
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from io import BytesIO
@@ -89,19 +90,34 @@ def text_of(body: bytes, *, what: str) -> str:
 
 
 def table_of(body: bytes, *, what: str) -> pl.DataFrame:
-    """Return a kept CSV answer, every cell as text; it is measured before it is read."""
+    """Return a kept CSV answer, every cell as text and names without blanks around them.
+
+    It is measured before it is read. Two columns of one name are refused: which was meant?
+    """
     if len(body) > MOST_TABLE:
         raise Unreadable(f"{what} has {len(body)} bytes where {MOST_TABLE} are the most.")
     text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
-    columns = text.split(b"\n", 1)[0].count(b",") + 1
+    header = text.split(b"\n", 1)[0]
+    columns = header.count(b",") + 1
     if columns > MOST_COLUMNS:
         raise Unreadable(f"{what} has {columns} columns where {MOST_COLUMNS} are the most.")
     if (cells := columns * (text.count(b"\n") + 1)) > MOST_CELLS:
         raise Unreadable(f"{what} has some {cells} cells where {MOST_CELLS} are the most.")
+    names = Counter(name.strip(b' "\t\r') for name in header.split(b","))
+    if twice := [name for name, times in names.items() if name and times > 1]:
+        raise Unreadable(f"{what} has more than one column named {shown(twice[0])}.")
     try:
-        return pl.read_csv(text, infer_schema=False)
+        table = pl.read_csv(text, infer_schema=False)
+        return table.rename(lambda name: name.strip() or name)  # several may be blank
     except pl.exceptions.PolarsError as reason:
-        raise Unreadable(f"{what} is no table ({reason}).") from reason
+        said = shown(str(reason).encode())
+        raise Unreadable(f"{what} is no table ({said}).") from reason
+
+
+def days_in(column: str) -> pl.Expr:
+    """Return the days of a column of text like 2020-12-31; null for all else."""
+    day = pl.col(column).str.strip_chars().str.to_date("%Y-%m-%d", strict=False)
+    return pl.when(day.is_between(date.min, date.max)).then(day)  # polars knows other years too
 
 
 def unzipped(body: bytes, *, what: str, limit: int) -> bytes:
@@ -179,7 +195,7 @@ def _xml_complaint(start: bytes, show: Callable[[bytes], str]) -> str | None:
         return f"XML of about {marks} tags and attributes where {MOST_MARKS} are the most"
     try:
         expat.ParserCreate().Parse(start, True)
-    except expat.ExpatError as reason:
+    except (expat.ExpatError, LookupError, ValueError) as reason:  # or a strange encoding
         return f"no XML, or not all of it ({reason}): {show(start)}"
     return None
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import polars as pl
 
 from conf.schema import EcbSource
-from tasks.market.sources.answers import MIB, day_of, number_of, table_of, unzipped
+from tasks.market.sources.answers import MIB, day_of, days_in, number_of, table_of, unzipped
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web_data import Reach, WebData, delivery
@@ -73,11 +73,10 @@ class EcbData(WebData):
 def _table(body: bytes, wanted: Sequence[str], *, limit: int) -> pl.DataFrame:
     """Read the zipped table: a row a day, newest first, and an empty last column."""
     table = table_of(unzipped(body, what=ALL, limit=limit), what=ALL)
-    table = table.rename(str.strip, strict=False)
     if absent := sorted({"Date", *wanted} - set(table.columns)):
-        raise Unreadable(f"{ALL} lacks {', '.join(absent)}; it has: {', '.join(table.columns)}.")
-    day = pl.col("Date").str.strip_chars().str.to_date("%Y-%m-%d", strict=False)
-    table = table.select(day.alias("session"), *wanted)
+        there = ", ".join(table.columns)[:200]
+        raise Unreadable(f"{ALL} lacks {', '.join(absent)}; it has: {there}.")
+    table = table.select(days_in("Date").alias("session"), *wanted)
     if unread := table["session"].null_count():
         raise Unreadable(f"{ALL} has {unread} rows without a date like 2020-12-31.")
     cell = pl.col("value").str.strip_chars()
@@ -96,7 +95,7 @@ def _tree(body: bytes, wanted: Sequence[str]) -> pl.DataFrame:
     """Read the file of 90 days: a cube a day, and in it a cube a currency."""
     try:
         tree = ElementTree.fromstring(body)  # it has no entities: they were refused at the door
-    except ElementTree.ParseError as reason:
+    except (ElementTree.ParseError, LookupError, ValueError) as reason:
         raise Unreadable(f"{QUARTER} is no XML ({reason}).") from reason
     rows: list[tuple[date, str, float | None]] = []
     for day in tree.iter(CUBE):

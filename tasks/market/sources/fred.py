@@ -15,7 +15,7 @@ import polars as pl
 
 from conf.schema import FredSource
 from tasks.market.frames import RAW_SERIES
-from tasks.market.sources.answers import day_of, json_of, number_of, table_of
+from tasks.market.sources.answers import day_of, days_in, json_of, number_of, table_of
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web import Unwelcome
@@ -175,7 +175,7 @@ def _table(body: bytes, series: str) -> pl.DataFrame:
         )
     cell = pl.col(names[1]).str.strip_chars()
     read = table.select(
-        session=pl.col(names[0]).str.strip_chars().str.to_date("%Y-%m-%d", strict=False),
+        session=days_in(names[0]),
         value=cell.cast(pl.Float64, strict=False),
         missing=cell.is_null() | cell.is_in(["", "."]),
     )

@@ -1,6 +1,7 @@
 """Factor returns of Kenneth French's data library: zipped text with prose, in percent."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from io import BytesIO
@@ -68,8 +69,8 @@ def factor_returns(body: bytes, *, prefix: str, lag_days: int, what: str) -> pl.
     """
     columns, rows = _first_table(body, what)
     names = [f"{prefix}_{_plain(column)}" for column in columns]
-    if len(set(names)) < len(names):
-        raise Unreadable(f"{what}: two columns have one name among {', '.join(names)}.")
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise Unreadable(f"{what} has more than one column named {twice[0][:80]!r}.")
     table = pl.read_csv(
         rows,
         has_header=False,

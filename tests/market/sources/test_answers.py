@@ -1,11 +1,13 @@
 """An answer is looked at before it is opened, and opened only as far as it may be."""
 
 import zipfile
+from datetime import date
 from io import BytesIO
 
+import polars as pl
 import pytest
 
-from tasks.market.sources.answers import complaint, table_of, unzipped
+from tasks.market.sources.answers import complaint, days_in, table_of, unzipped
 from tasks.market.sources.protocol import Unreadable
 
 
@@ -25,6 +27,8 @@ from tasks.market.sources.protocol import Unreadable
         (b"a,b\xff\n", "csv", "no UTF-8"),
         (b"a,b", "xml", "no XML"),
         (b"<a><b></a>", "xml", "not all of it"),
+        (b'<?xml version="1.0" encoding="utf-7"?><a/>', "xml", "multi-byte encodings"),
+        (b'<?xml version="1.0" encoding="klingon"?><a/>', "xml", "unknown encoding: klingon"),
         (b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "y">]><a/>', "xml", "entities"),
         (b"PK not really", "zip", "cannot be opened"),
         (b"a,b", "zip", "no zip file"),
@@ -77,6 +81,31 @@ def test_a_table_of_very_many_small_cells_is_not_built(row):
 def test_a_table_of_few_long_cells_is_not_built():
     with pytest.raises(Unreadable, match="16777222 bytes where 16777216 are the most"):
         table_of(b"a,b\n1," + b"x" * (16 << 20), what="The file")
+
+
+@pytest.mark.parametrize("header", [b"Date,USD, USD", b"Date,USD,USD", b'Date,"USD",USD\r'])
+def test_a_table_with_two_columns_of_one_name_is_refused(header):
+    with pytest.raises(Unreadable, match="The file has more than one column named 'USD'"):
+        table_of(header + b"\n2020-01-02,1.1,1.2\n", what="The file")
+
+
+def test_names_have_no_blanks_around_them_and_several_may_be_blank():
+    found = table_of(b"\xef\xbb\xbf Date, USD ,, \r\n2020-01-02, 1.1,,\r\n", what="The file")
+    assert found.columns == ["Date", "USD", "", " "]
+    assert found.row(0) == ("2020-01-02", " 1.1", None, None)
+
+
+def test_what_is_wrong_with_a_table_is_said_on_a_line():
+    with pytest.raises(Unreadable, match="The file is no table") as caught:
+        table_of(b'a,b\n1,"' + b"x\n" * 9_000, what="The file")
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+
+
+def test_days_are_those_of_the_calendar():
+    told = ["2020-12-31", " 2020-12-31", "2020-02-30", "", None, "0000-01-01", "-500-01-01"]
+    days = pl.DataFrame({"day": [*told, "+12345-01-01", "9999-12-31"]}).select(days_in("day"))
+    assert days["day"].to_list() == [date(2020, 12, 31)] * 2 + [None] * 6 + [date.max]
 
 
 def test_a_daily_series_of_a_lifetime_and_a_century_of_many_rates_are_tables():

@@ -11,7 +11,7 @@ from tasks.market.sources.ecb import EcbData
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Payload, Place, Unreadable
 from tasks.market.sources.web_data import Reach
-from tests.market.sources.cases.ecb import everything, fixings, quarter, source
+from tests.market.sources.cases.ecb import everything, fixings, quarter, source, zipped
 
 ALL, QUARTER = "eurofxref-hist.zip", "eurofxref-hist-90d.xml"
 NOWHERE = "http://127.0.0.1:9"
@@ -91,6 +91,20 @@ def test_a_currency_that_is_not_there_is_named():
         read(date(2023, 4, 6), "assumed", ALL, everything(), currencies=("XAU",))
     with pytest.raises(Unreadable, match="no fixing of XAU"):
         read(date(2023, 4, 6), "assumed", QUARTER, quarter(), currencies=("XAU",))
+
+
+@pytest.mark.parametrize("twice", ["USD, USD", "USD,USD"])
+def test_a_currency_that_comes_twice_is_refused(twice):
+    table = f"Date,GBP,{twice},\n2023-04-06,0.87,1.09,1.19,\n"
+    with pytest.raises(Unreadable, match=r"hist\.zip has more than one column named 'USD'"):
+        read(date(2023, 4, 6), "assumed", ALL, zipped(table))
+
+
+def test_a_file_in_a_strange_encoding_is_refused():
+    strange = quarter().replace(b"UTF-8", b"UTF-7")
+    assert strange != quarter()
+    with pytest.raises(Unreadable, match=r"is no XML .multi-byte encodings"):
+        read(date(2023, 4, 6), "assumed", QUARTER, strange)
 
 
 def test_broken_dates_and_numbers_do_not_pass_for_others():

@@ -170,6 +170,8 @@ def test_a_table_cut_at_the_end_of_a_line_is_noticed_where_much_is_missing():
         ("DATE,DGS10\n2021-03-04,1\n2021-03-04,1\n", "came with 1 days"),
         ("DATE,DGS2\n2021-03-04,1\n", "came with the columns DATE, DGS2"),
         ("DATE,DGS10\n4 March,1\n2021-03-04,1\n", "1 rows without a date"),
+        ("DATE,DGS10\n-500-03-04,1\n2021-03-04,1\n", "1 rows without a date"),
+        ("DATE,DGS10, DGS10\n2021-03-04,1,2\n", "more than one column named 'DGS10'"),
         ("DATE,DGS10\n2021-03-04,1,2\n", "is no table"),
     ],
 )

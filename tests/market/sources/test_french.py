@@ -77,7 +77,7 @@ def test_months_are_dated_on_their_last_day_and_years_left_out():
         (",A\n20200311, 1.0\n<html>\n20200312, 1.0\n", "where a row should"),
         (",A\n20201311, 1.0\n", "is no date"),
         (",A\n202013, 1.0\n", "is no date"),
-        (",A b,A-b\n20200311, 1.0, 2.0\n", "one name"),
+        (",A b,A-b\n20200311, 1.0, 2.0\n", "more than one column named 'ff3_a_b'"),
         ("," * 2000 + "\n20200311" + ",1" * 2000, "2000 columns where 1000 are the most"),
     ],
 )

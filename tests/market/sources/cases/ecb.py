@@ -55,10 +55,15 @@ def everything() -> bytes:
     lines = ["Date,USD,JPY,CYP,GBP,"]
     for day, rates in reversed(FIXED.items()):
         lines.append(f"{day},{rates['USD']},{rates['JPY']},N/A,{rates['GBP']},")
+    return zipped("\n".join(lines) + "\n")
+
+
+def zipped(table: str) -> bytes:
+    """Return a table as the one file of a zip."""
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         entry = zipfile.ZipInfo("eurofxref-hist.csv", (2023, 4, 12, 16, 0, 0))
-        archive.writestr(entry, "\n".join(lines) + "\n")
+        archive.writestr(entry, table)
     return packed.getvalue()
 
 

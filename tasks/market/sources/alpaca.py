@@ -129,7 +129,7 @@ def _rows(payload: Payload, reach: Reach) -> Iterator[dict[str, Any]]:
     for sent in json_of(payload.body, what=what):
         for symbol, bar in _page(sent, what=what):
             if symbol not in asked:
-                raise Unreadable(f"{what}: {shown(symbol.encode())} was not asked for.")
+                raise Unreadable(f"{what}: {_shown(symbol)} was not asked for.")
             session = _session(bar["t"])
             if session is not None and session > reach.night:
                 raise Unreadable(
@@ -148,14 +148,15 @@ def _page(sent: Any, *, what: str) -> list[tuple[str, dict[str, Any]]]:
         raise Unreadable(f"{what}: a page lacks bars or next_page_token.")
     bars, token = sent["bars"] or {}, sent["next_page_token"]
     lists = bars.values() if isinstance(bars, dict) else [None]
-    if not all(isinstance(one, list) for one in lists) or not isinstance(token, str | None):
+    told = token is None or (isinstance(token, str) and token.isascii())
+    if not told or not all(isinstance(one, list) for one in lists):
         raise Unreadable(f"{what}: a page has another shape than it used to have.")
     found = [(symbol, bar) for symbol, own in bars.items() for bar in own]
     if not all(isinstance(bar, dict) for _, bar in found):
         raise Unreadable(f"{what}: a page has a bar of another shape than it used to have.")
     if short := next((one for one in found if not one[1].keys() >= NEEDED), None):
         absent = ", ".join(sorted(NEEDED - short[1].keys()))
-        raise Unreadable(f"{what}: a bar of {shown(short[0].encode())} lacks {absent}.")
+        raise Unreadable(f"{what}: a bar of {_shown(short[0])} lacks {absent}.")
     return found
 
 
@@ -167,9 +168,14 @@ def _session(stamp: Any) -> date | None:
     """
     try:
         moment = datetime.fromisoformat(stamp)
-    except (ValueError, TypeError):
+        return moment.astimezone(NEW_YORK).date() if moment.tzinfo else None
+    except (ValueError, TypeError, OverflowError):
         return None
-    return moment.astimezone(NEW_YORK).date() if moment.tzinfo else None
+
+
+def _shown(symbol: str) -> str:
+    """Return a symbol for errors: JSON may hold halves of letters, which are no text."""
+    return shown(symbol.encode("utf-8", "replace"))
 
 
 def _brief(request: str) -> str:

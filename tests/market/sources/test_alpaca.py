@@ -190,6 +190,18 @@ def test_what_is_no_number_or_no_day_is_null():
     assert found.row(0) == (None, "AAPL", None, None, None, 155.09, None, None, None)
 
 
+@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_no_calendar_has_in_new_york_is_null(stamp):
+    found = source(NOWHERE).normalise(one(lambda row: {**row, "t": stamp})).bars
+    assert found["session"].to_list() == [None]
+
+
+def test_half_a_letter_in_a_symbol_is_refused_by_name():
+    page_of_another = {"bars": {"\ud800": [bar("AAPL", "2022-03-15")]}, "next_page_token": None}
+    with pytest.raises(Unreadable, match="was not asked for"):
+        source(NOWHERE).normalise(sent(page_of_another))
+
+
 @pytest.mark.parametrize(
     "sent_page",
     [
@@ -197,6 +209,7 @@ def test_what_is_no_number_or_no_day_is_null():
         {"bars": {}},
         {"bars": [], "next_page_token": 1},
         {"bars": {"A": 1}, "next_page_token": None},
+        {"bars": {}, "next_page_token": "\ud800"},
     ],
 )
 def test_pages_of_another_shape_are_refused(sent_page):

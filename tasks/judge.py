@@ -56,9 +56,9 @@ def judge_deliveries(source: str, as_of: date, stop_at_block: bool = False) -> s
 
     A night that lands late re-judges those after it, but for those that a release has read:
     its rows count as known from the session after. With `stop_at_block` nothing is judged after
-    the first new night that is blocked; one that had its verdict before stops nothing. Returns the verdict of the delivery that serves `as_of`,
-    with its reasons: `pass`, `warn`, `block: …`, `skip: …`; `waiting` where it has landed but is
-    not judged, or `missing`.
+    the first new night that is blocked; one that had its verdict before stops nothing. Returns the
+    verdict of the delivery that serves `as_of`, with its reasons: `pass`, `warn`, `block: …`,
+    `skip: …`; `waiting` where it has landed but is not judged, or `missing`.
     """
     lake = open_lake()
     with source_lock(source):
@@ -109,6 +109,7 @@ def judge_nights(
                 done.append(judged_night(desk, feed, raw, night))
                 if stopped := night in stop_at and _is_blocked(done[-1]):
                     break
+            refuse_if_read_meanwhile(source, desk.sealed)
             if (first := _first_touched(lake, desk, done)) < forgotten:
                 forget_derived(lake, source, first)
                 forgotten = first
@@ -166,6 +167,7 @@ def _keep(
     What a release can have read stays. A blocked night leaves such rows, and the vendor may send
     it once more: then only what was not told before is added.
     """
+    refuse_if_read_meanwhile(source, sealed)
     over: Where = {"source": [source], "delivery": nights}
     for table in TABLES if nights else ():
         none = frames.empty(frames.TABLES[table].columns)
@@ -248,6 +250,19 @@ def sealed_until(source: str) -> date | None:
     books = [name for name in names_in("books") if load_book(name).source == source]
     newest = [one.session for name in books if (one := current(data_folder(), name))]
     return max(newest, default=None)
+
+
+def refuse_if_read_meanwhile(source: str, sealed: date | None) -> None:
+    """Raise `RuntimeError` where a release has read on since `sealed` was asked for.
+
+    No release waits for who judges: what was judged as if it had read less would change what it
+    has read. What has no verdict by then is due when the source is judged again.
+    """
+    if (now := sealed_until(source)) != sealed:
+        raise RuntimeError(
+            f"a release has read {source} up to {now} while its nights were judged as if the "
+            f"newest were of {sealed or 'no session'}: nothing of them is written, judge it again"
+        )
 
 
 def forget_derived(lake: Lake, source: str, since: date) -> None:

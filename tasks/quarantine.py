@@ -13,6 +13,7 @@ from tasks.judge import (
     forget_derived,
     judge_nights,
     judged_night,
+    refuse_if_read_meanwhile,
     sealed_until,
 )
 from tasks.locks import source_lock
@@ -86,6 +87,7 @@ def _out(lake: Lake, source: str, night: date, keys: pl.DataFrame, said: pl.Data
     A night that no release has read loses its verdict first: a run that is killed meanwhile is
     found to be unfinished by whoever judges next.
     """
+    sealed = sealed_until(source)
     judged = _judged_as_said(lake, source, night, said)
     left = judged.quarantine.join(keys, on=KEY, how="semi")
     if (out := keys.join(left, on=KEY, how="anti")).is_empty():
@@ -93,7 +95,8 @@ def _out(lake: Lake, source: str, night: date, keys: pl.DataFrame, said: pl.Data
         raise LookupError(
             f"No person can let these rows out: {rules}. Have the vendor send the night again."
         )
-    sealed, verdicts = sealed_until(source), verdicts_of(lake, source)
+    refuse_if_read_meanwhile(source, sealed)
+    verdicts = verdicts_of(lake, source)
     read = verdicts.filter(pl.col("known_on") <= (sealed or date.min))
     free = verdicts.join(read, on="delivery", how="anti").filter(pl.col("delivery") > night)
     nights = free["delivery"].sort().to_list()

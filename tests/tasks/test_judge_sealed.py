@@ -59,3 +59,28 @@ def test_no_split_is_inferred_from_what_happened_over_the_sealed_nights(tmp_path
     assert folder.judge(DAYS[last]) == "pass"
     assert open_lake().read("actions").is_empty()
     assert seen(DAYS[last - 1]) == before
+
+
+def test_a_release_that_reads_on_while_nights_are_judged_has_nothing_changed(tmp_path, monkeypatch):
+    from tasks import judge
+
+    folder, rows = Folder(tmp_path, monkeypatch), market(LAST + 1)
+    with_all_but_late(folder, rows, sealed=LATE - 1)
+    folder.send(rows, *DAYS[LATE:LAST])
+    folder.judge(DAYS[LAST - 1])
+    before, derived = seen(DAYS[LAST]), []
+    judged = judge.judged_night
+
+    def released_meanwhile(*given):
+        folder.seal(DAYS[LAST - 1])
+        return judged(*given)
+
+    folder.send(times(rows, 1.01, of(rows, "S03")), DAYS[LAST])
+    with monkeypatch.context() as patch:
+        patch.setattr(judge, "judged_night", released_meanwhile)
+        patch.setattr(judge, "forget_derived", lambda *_: derived.append(1))
+        with pytest.raises(RuntimeError, match=f"up to {DAYS[LAST - 1]} while .* judge it again"):
+            folder.judge(DAYS[LAST])
+    assert (seen(DAYS[LAST]), derived) == (before, [])
+    assert folder.judge(DAYS[LAST]) == "pass"
+    assert seen(DAYS[LAST - 1]) != seen(DAYS[LAST])

@@ -116,6 +116,28 @@ def test_a_run_that_is_killed_can_be_done_again(folder, monkeypatch, at):
     assert seen(DAYS[SEALED]) == before
 
 
+def test_a_release_that_reads_the_night_meanwhile_lets_no_row_out(tmp_path, monkeypatch):
+    from tasks import quarantine
+
+    folder = Folder(tmp_path, monkeypatch)
+    folder.send(with_an_odd_row(market(9)), *DAYS[1:9], tells=1)
+    folder.judge(DAYS[8])
+    before, judged = seen(DAYS[8]), quarantine.judged_night
+
+    def released_meanwhile(*given):
+        folder.seal(DAYS[8])
+        return judged(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(quarantine, "judged_night", released_meanwhile)
+        with pytest.raises(RuntimeError, match="judge it again"):
+            folder.clear("S05", DAYS[ODD])
+    assert open_lake().read("cleared").is_empty()
+    folder.clear("S05", DAYS[ODD])
+    assert seen(DAYS[8]) == before
+    assert told("bars", "S05").filter(session=DAYS[ODD])["known_on"].to_list() == [DAYS[9]]
+
+
 def test_where_nothing_is_sealed_a_killed_run_is_finished_by_whoever_judges_next(
     tmp_path, monkeypatch
 ):

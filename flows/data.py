@@ -54,18 +54,22 @@ def verdicts(source: SourceOption = None, as_json: Json = False) -> None:
 
 @app.command()
 def status(source: SourceOption = None, as_json: Json = False) -> None:
-    """Show coverage, freshness, quarantine and revisions of each source."""
+    """Show coverage, freshness, quarantine and revisions of each source.
+
+    One that holds data but whose settings are gone or wrong is named, and the others are shown.
+    """
     _ready()
     from tasks.coverage import coverage
 
-    found = [coverage(name) for name in _sources(source)]
+    names = _sources(source)
+    found = [coverage(name) for name in names if _has_settings(name)]
     if as_json:
         typer.echo(json.dumps(found, default=str, indent=1))
         return
     console = Console()
     for one in found:
         console.print(_shown(one))
-    if not found:
+    if not names:
         console.print("No source has delivered yet: `afterclose ingest --source sample`.")
 
 
@@ -140,6 +144,20 @@ def _sources(source: str | None) -> list[str]:
         return [source] if source and load_source(source) else sources_with_data()
     except (FileNotFoundError, ValueError) as error:  # it says which there are, or what is wrong
         raise _refused(str(error)) from None
+
+
+def _has_settings(source: str) -> bool:
+    """Return whether the settings of a source can be read; say so in a line where they cannot.
+
+    The lake keeps what a source brought when its file is gone: the others are still shown.
+    """
+    from tasks.settings import load_source
+
+    try:
+        return bool(load_source(source))
+    except (FileNotFoundError, ValueError) as error:
+        typer.echo(f"{source} has data, but no settings to tell it by: {error}", err=True)
+        return False
 
 
 def _refused(why: str) -> typer.Exit:

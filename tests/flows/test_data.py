@@ -78,3 +78,33 @@ def test_status_counts_verdicts_and_says_where_nothing_is(tell):
     assert "2015-11-16 to 2015-11-17: 1 block, 1 pass" in told
     assert "no clean row" in told
     assert "none judged" in tell("status", "--source", "sample").output
+
+
+@pytest.fixture
+def keep_gone(tell):
+    """Keep a night of a source that has no settings any more."""
+    gone = pl.DataFrame([{"source": "gone", "findings": "[]", **VERDICTS[0]}])
+    open_lake().replace("verdicts", frames.shaped(gone, frames.VERDICTS), over={"source": ["gone"]})
+
+
+@pytest.mark.usefixtures("keep_gone")
+def test_a_source_whose_settings_are_gone_is_named_beside_the_others(tell):
+    told = tell("status")
+    assert told.exit_code == 0
+    assert "2015-11-16 to 2015-11-17: 1 block, 1 pass" in told.stdout
+    assert told.stderr.startswith("gone has data, but no settings to tell it by: No 'gone' in")
+    assert len(told.stderr.splitlines()) == 1
+    (found,) = json.loads(tell("status", "--json").stdout)
+    assert found["source"] == "us_deliveries"
+    assert "gone 2015-11-16 pass" in " ".join(tell("verdicts").stdout.split())
+    assert tell("status", "--source", "gone").exit_code == 2
+
+
+@pytest.mark.usefixtures("keep_gone")
+def test_status_does_not_say_that_nothing_came_where_no_settings_are_left(tell):
+    none = frames.empty(frames.VERDICTS)
+    open_lake().replace("verdicts", none, over={"source": ["us_deliveries"]})
+    told = tell("status")
+    assert (told.exit_code, told.stdout) == (0, "")
+    open_lake().replace("verdicts", none, over={"source": ["gone"]})
+    assert "No source has delivered yet" in tell("status").stdout

@@ -8,7 +8,8 @@ import polars as pl
 from tasks.market.lake import Lake, Where
 from tasks.settings import load_source
 
-DATED_BY = {"bars": "session", "series": "session", "fundamentals": "known_on"}  # by content
+# By content. A figure that comes out may be about a month long gone: it speaks of when it came.
+DATED_BY = {"bars": "session", "series": "known_on", "fundamentals": "known_on"}
 
 
 def landed_nights(lake: Lake, source: str) -> list[date]:

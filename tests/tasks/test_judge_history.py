@@ -5,6 +5,8 @@ from datetime import date
 import polars as pl
 import pytest
 
+from conf.schema import FilesSource
+from tasks.market import frames
 from tasks.market.sources.protocol import Delivery, Unreadable
 from tasks.settings import open_lake
 from tests.tasks.late_folder import Folder, market, of, seen, sessions, times, told
@@ -61,3 +63,30 @@ def test_nights_that_were_pulled_late_serve_no_night_that_never_came(tmp_path, m
     assert folder.judge(DAYS[9]) == "missing"
     assert folder.judge(DAYS[3]) == "pass"  # the first of them reaches back
     assert {day: known_on("S02", day) for day in DAYS[3:9]} == {d: [d] for d in DAYS[3:9]}
+
+
+def test_a_figure_that_came_late_serves_no_night_of_the_weeks_it_is_about(tmp_path, monkeypatch):
+    from tasks.backfill import holes
+
+    def with_figures(delivery: Delivery) -> Delivery:
+        """Of the first night 21 sessions, each known on its own; then one of three weeks ago."""
+        at = DAYS.index(delivery.night)
+        about = range(21) if at == 20 else [at - 15]
+        told = [
+            {"session": DAYS[n], "name": "CPI", "value": 2.5 + n / 1000, "known_on": known}
+            for n in about
+            for known in [DAYS[n] if at == 20 else delivery.night]
+        ]
+        series = frames.shaped(pl.DataFrame(told), frames.RAW_SERIES)
+        bars = delivery.bars.clear()
+        return delivery._replace(vintage="assumed", bars=bars, series=series)
+
+    folder, rows = Folder(tmp_path, monkeypatch, actions="none"), market(40)
+    monkeypatch.setattr(FilesSource, "content", "series")
+    folder.reads(with_figures)
+    folder.send(rows, DAYS[20], DAYS[22], DAYS[35], tells=1)
+    folder.judge(DAYS[35])
+    lake = open_lake()
+    assert set(lake.read("verdicts")["verdict"]) <= {"pass", "warn"}
+    assert holes(lake, "folder", DAYS[0], DAYS[35]) == [DAYS[21], *DAYS[23:35]]
+    assert folder.judge(DAYS[30]) == "missing"

@@ -94,8 +94,14 @@ def load_contest(name: str) -> Contest:
 
 
 def load_source(name: str) -> Source:
-    """Return the source in `conf/sources/<name>.yaml`."""
-    return _load(conf_folder() / "sources" / f"{name}.yaml", Source)
+    """Return the source in `conf/sources/<name>.yaml`; what checks it is another one with bars."""
+    folder = conf_folder() / "sources"
+    source: Source = _load(folder / f"{name}.yaml", Source)
+    if source.cross_check:
+        other = source.cross_check.source
+        if other == name or _load(folder / f"{other}.yaml", Source).content != "bars":
+            raise ValueError(f"{other!r} cannot check {name!r}: name another source of bars.")
+    return source
 
 
 def load_universe(name: str) -> Universe:

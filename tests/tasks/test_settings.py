@@ -94,6 +94,20 @@ def test_only_closes_can_be_checked_by_a_second_source(house):
         settings.load_source("checked")
 
 
+@pytest.mark.parametrize("other", ["tiny", "fred"])
+def test_a_source_is_checked_by_another_one_with_bars(house, other):
+    house.write("sources", "fred", (settings.PACKAGED / "sources" / "fred.yaml").read_text())
+    house.write("sources", "tiny", f"{SOURCE}\ncross_check: {{source: {other}}}\n")
+    with pytest.raises(ValueError, match=f"'{other}' cannot check 'tiny': name another source"):
+        settings.load_source("tiny")
+
+
+def test_what_checks_a_source_is_known(house):
+    house.write("sources", "checked", f"{SOURCE}\ncross_check: {{source: nobody}}\n")
+    with pytest.raises(FileNotFoundError, match="No 'nobody' in"):
+        settings.load_source("checked")
+
+
 def test_an_unknown_model_lists_the_known_ones(house):
     house.write("models", "odd", CONTEST.replace("model: ridge", "model: oracle"))
     with pytest.raises(ValueError, match="No model named 'oracle'; there is: lightgbm, linear"):

@@ -12,10 +12,10 @@ from expectations.eve import CLEARED, SECOND, Eve
 from expectations.gate import Judgement, judge
 from expectations.memory import REACH as REACH
 from expectations.memory import Memory
+from expectations.news import last_filed, last_told
 from expectations.schema import schema_faults
-from expectations.told import last_filed, last_told
 from tasks.market import frames
-from tasks.market.adjust import infer_actions, is_nothing, restated_rows, without_idle
+from tasks.market.adjust import infer_actions, restated_rows
 from tasks.market.calendar import Calendar
 from tasks.market.futures import chained
 from tasks.market.holders import held_at
@@ -106,7 +106,7 @@ class Desk:
             bars=self._bars(found.bars, stamp),
             actions=self._actions(actions, found, stamp),
             listings=frames.shaped(stamp(found.listings, "from_session"), frames.LISTINGS),
-            series=last_told(frames.shaped(stamp(verdict.told.series, None), frames.SERIES)),
+            series=self._series(verdict.told.series, stamp),
             fundamentals=self._fundamentals(verdict.told.fundamentals, found, stamp),
             members=frames.shaped(stamp(verdict.told.members, "session"), frames.MEMBERS),
             quarantine=frames.shaped(stamp(verdict.quarantine, None), frames.QUARANTINE),
@@ -163,7 +163,7 @@ class Desk:
         """Return what the gate says, and the actions that count."""
         inferred = self.settings.actions == "inferred"
         eve = self.memory.closes.select("symbol", "session", "close")
-        actions = delivery.actions.filter(~is_nothing())
+        actions = delivery.actions
         if inferred:
             actions = infer_actions(delivery.bars, eve, session=session)
         known = self._known(delivery, session)
@@ -171,9 +171,7 @@ class Desk:
         if inferred and verdict.verdict != "block":
             again = restated_rows(delivery.bars, eve, verdict.actions, session=session)
             verdict = _without_restated(verdict, again)
-        if inferred or verdict.verdict == "block":
-            return verdict, verdict.actions
-        return verdict, pl.concat([verdict.actions, delivery.actions.filter(is_nothing())])
+        return verdict, verdict.actions
 
     def _known(self, delivery: Delivery, session: date) -> Eve:
         """Return what is known before a delivery that is about `session`."""
@@ -228,17 +226,17 @@ class Desk:
         return frames.shaped(bars, frames.BARS).sort("session", "instrument")
 
     def _actions(self, actions: pl.DataFrame, found: Identified, stamp: Stamp) -> pl.DataFrame:
-        """Return the actions with who held their symbol on the ex session.
-
-        That there was none counts where one was known.
-        """
+        """Return the actions with who held their symbol on the ex session."""
         if actions.is_empty():
             return frames.empty(frames.ACTIONS)
         origin = "inferred" if self.settings.actions == "inferred" else "given"
         rows = held_at(actions, found.holders, day="ex_session")
         rows = stamp(rows.filter(pl.col("instrument").is_not_null()), "ex_session")
         rows = frames.shaped(rows.with_columns(origin=pl.lit(origin)), frames.ACTIONS)
-        return without_idle(rows, self.memory.actions).sort("ex_session", "instrument", "kind")
+        return rows.sort("ex_session", "instrument", "kind")
+
+    def _series(self, told: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
+        return last_told(frames.shaped(stamp(told, None), frames.SERIES), self.memory.values)
 
     def _fundamentals(self, told: pl.DataFrame, found: Identified, stamp: Stamp) -> pl.DataFrame:
         """Return filings with who held their symbol when they became known.

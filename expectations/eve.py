@@ -14,7 +14,13 @@ CLEARED = {
     "cleared_by": pl.String,
 }
 SECOND = {"session": pl.Date, "symbol": pl.String, "close": pl.Float64}
-LAST_VALUES = {"name": pl.String, "session": pl.Date, "value": pl.Float64}
+ACTED = {"ex_session": pl.Date, "symbol": pl.String, "kind": pl.String, "value": pl.Float64}
+LAST_VALUES = {
+    "name": pl.String,
+    "session": pl.Date,
+    "value": pl.Float64,
+    "known_on": pl.Date,
+}
 
 
 class Eve(NamedTuple):
@@ -26,4 +32,5 @@ class Eve(NamedTuple):
     listed: pl.DataFrame = frames.empty(frames.LISTINGS)  # in the order they became known
     cleared: pl.DataFrame = frames.empty(CLEARED)  # rows of tonight that a person let through
     second: pl.DataFrame = frames.empty(SECOND)  # closes of the source that checks this one
-    values: pl.DataFrame = frames.empty(LAST_VALUES)  # last value of each series
+    actions: pl.DataFrame = frames.empty(ACTED)  # those that stand, of recent ex sessions
+    values: pl.DataFrame = frames.empty(LAST_VALUES)  # last values of each series

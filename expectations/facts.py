@@ -101,6 +101,22 @@ def night_bounds(
     }
 
 
+def asked_of_clean(clean: pl.DataFrame, signed: list[str]) -> pl.DataFrame:
+    """Return what the suite of the clean rows asks for, as numbers: quick to compare.
+
+    `positive` is the close where it must be above zero, and 1 where prices may be negative;
+    `absent` is 1 where there is no close; `copies` how many rows have the row's key.
+    """
+    close = pl.col("close")
+    positive = pl.when(pl.col("symbol").is_in(signed)).then(1.0).otherwise(close)
+    return clean.select(
+        "close",
+        positive=positive if signed else close,
+        absent=close.is_null() | close.is_nan(),
+        copies=pl.len().over("session", "symbol"),
+    ).with_columns(pl.col("absent", "copies").cast(pl.Int64))
+
+
 def told_facts(told: pl.DataFrame, believed: pl.DataFrame, aside: int, eve: Eve) -> Facts:
     """Return the aggregates of a delivery of series or filings: `told` came, `believed` is left."""
     names = told["name"] if "name" in told.columns else told["symbol"].clear()

@@ -1,6 +1,6 @@
 """The record of the row rules: what was set aside, dropped, taken on, let through or missed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
@@ -50,8 +50,11 @@ def row_findings(done: Sorted, delivered: pl.DataFrame, eve: Eve, reach: Reach) 
     return found
 
 
-def told_findings(told: Told, delivery: Delivery) -> list[Finding]:
-    """Return one finding for each rule that a listing, series, filing or membership broke."""
+def told_findings(told: Told, delivery: Delivery, late: Sequence[str] = ()) -> list[Finding]:
+    """Return one finding for each rule that a listing, series, filing or membership broke.
+
+    `late` are series that should have a newer value by now.
+    """
     frames_told = delivery.listings, delivery.series, delivery.fundamentals, delivery.members
     rows = sum(frame.height for frame in frames_told)
     found = [
@@ -61,6 +64,8 @@ def told_findings(told: Told, delivery: Delivery) -> list[Finding]:
     absurd = absurd_figures(told.fundamentals)
     if not absurd.is_empty():
         found.append(noted("absurd figure", _places(absurd), absurd.height, rows, "noted"))
+    if late:
+        found.append(noted("series overdue", late, len(late), rows, "noted"))
     return found
 
 

@@ -22,6 +22,7 @@ from expectations.classes import classes_of, signed_symbols
 from expectations.eve import Eve as Eve
 from expectations.facts import (
     Facts,
+    asked_of_clean,
     limits_in_force,
     night_bounds,
     night_facts,
@@ -32,10 +33,13 @@ from expectations.facts import (
     usable_action,
 )
 from expectations.findings import EXAMPLES, Finding, row_findings, told_findings
+from expectations.news import may_be_silent, nothing_new, overdue
 from expectations.rules import sort_out
 from expectations.sorting import Reach, counted
-from expectations.told import Told, may_be_silent, nothing_of, sort_told, without_lost_rates
+from expectations.told import Told, nothing_of, sort_told, without_lost_rates
+from expectations.withdrawals import withdrawals
 from tasks.market import frames
+from tasks.market.adjust import is_nothing
 from tasks.market.calendar import Calendar
 from tasks.market.sources.protocol import Delivery
 
@@ -52,7 +56,7 @@ class Judgement(NamedTuple):
     clean: pl.DataFrame  # `RAW_BARS`, sorted by session and symbol; empty on a block, as the rest
     quarantine: pl.DataFrame  # (session, symbol, rule, detail, rows), sorted
     findings: list[Finding]  # rule, severity, passed, rows, share, examples, action_taken, ...
-    actions: pl.DataFrame  # `RAW_ACTIONS`: the usable ones of those given; empty on a block
+    actions: pl.DataFrame  # `RAW_ACTIONS`: those to believe, withdrawals too; empty on a block
     told: Told  # listings, series, filings and memberships that may be believed
 
 
@@ -69,14 +73,16 @@ def judge(
 ) -> Judgement:
     """Judge one delivery, with the `actions` (`RAW_ACTIONS`) given or inferred for it.
 
-    A night that is no session ends `skip`, and its rows of earlier sessions count all the same.
+    Actions that say there was none take back what was known, or nothing. A night that is no session
+    ends `skip`, and its rows of earlier sessions count all the same.
     A blocked night has no clean rows, so nobody can use them by mistake.
     """
     reach = _reach(delivery, source, calendar)
     told = sort_told(delivery, eve, reach)
     if source.content != "bars":
         return _judge_told(delivery, told, eve, source, reach)
-    rows = delivery.bars.height
+    rows, told_actions = delivery.bars.height, actions
+    actions = actions.filter(~is_nothing())
     classes = classes_of(
         delivery.bars["symbol"],
         eve.listed,
@@ -86,7 +92,8 @@ def judge(
     )
     done = sort_out(delivery.bars, actions, eve, classes, reach, source=source)
     holiday = _is_holiday(reach)
-    facts = night_facts(delivery.bars, done, actions, eve, reach)
+    gone = withdrawals(told_actions, done.clean, eve)
+    facts = night_facts(delivery.bars, done, actions, eve, reach) | gone.facts()
     bounds = night_bounds(
         rows,
         done,
@@ -99,16 +106,18 @@ def judge(
     findings = _validated(asked, pl.DataFrame([facts]), bounds, rows)
     if not done.clean.is_empty():  # without a clean row the night's own suite blocks
         signed = [*signed_symbols(classes), *done.cleared["symbol"]]
-        findings += _validated("clean", _asked_of_clean(done.clean, signed), {}, rows)
+        findings += _validated("clean", asked_of_clean(done.clean, signed), {}, rows)
     verdict, reasons = _verdict(findings)
     if holiday and verdict != "block":
         verdict, reasons = "skip", ["holiday", *reasons]
     passed = done.clean.clear() if verdict == "block" else done.clean
     rated = without_lost_rates(told, delivery.bars, passed)
     told = told._replace(series=rated.series) if verdict == "block" else rated
-    notes = [*row_findings(done, delivery.bars, eve, reach), *told_findings(told, delivery)]
+    notes = [*row_findings(done, delivery.bars, eve, reach), *gone.notes(rows)]
+    notes += told_findings(told, delivery)
     refused = done.refused.rename({"session": "ex_session"})
     usable = actions.filter(usable_action()).join(refused, on=refused.columns, how="anti")
+    usable = pl.concat([usable, gone.taken])
     quarantine = pl.concat([done.quarantine, counted(told.aside)])
     if verdict == "block":
         told, left = left_by_block(told, eve, findings)
@@ -128,14 +137,17 @@ def _judge_told(
     if source.content == "fundamentals":
         came, left = delivery.fundamentals, told.fundamentals
     aside = counted(told.aside)
-    facts = told_facts(came, left, int(aside["rows"].sum()), eve)
+    late = overdue(left, eve, reach) if source.content == "series" else []
+    facts = told_facts(came, left, int(aside["rows"].sum()), eve) | {"overdue": len(late)}
     findings = _validated("told", pl.DataFrame([facts]), told_bounds(came.height), came.height)
     verdict, reasons = _verdict(findings)
     if came.is_empty() and _is_holiday(reach):
         verdict, reasons = "skip", ["holiday"]
     elif came.is_empty() and may_be_silent(eve, reach):
         verdict, reasons = "skip", ["nothing new"]
-    findings = [*told_findings(told, delivery), *findings]
+    elif source.content == "series" and verdict != "block" and nothing_new(left, eve):
+        verdict, reasons = "skip", ["nothing new", *reasons]
+    findings = [*told_findings(told, delivery, late), *findings]
     if verdict == "block":
         told = nothing_of(told)
     none = frames.empty(frames.RAW_BARS), frames.empty(frames.RAW_ACTIONS)
@@ -187,22 +199,6 @@ def _reach(delivery: Delivery, source: SourceBase, calendar: Calendar) -> Reach:
     known = calendar.sessions(calendar.offset(last, -source.look_back), last)
     half = calendar.is_half_day(last)
     return Reach(known, delivery.night, observed=True, half_day=half)
-
-
-def _asked_of_clean(clean: pl.DataFrame, signed: list[str]) -> pl.DataFrame:
-    """Return what the suite of the clean rows asks for, as numbers: quick to compare.
-
-    `positive` is the close where it must be above zero, and 1 where prices may be negative;
-    `absent` is 1 where there is no close; `copies` how many rows have the row's key.
-    """
-    close = pl.col("close")
-    positive = pl.when(pl.col("symbol").is_in(signed)).then(1.0).otherwise(close)
-    return clean.select(
-        "close",
-        positive=positive if signed else close,
-        absent=close.is_null() | close.is_nan(),
-        copies=pl.len().over("session", "symbol"),
-    ).with_columns(pl.col("absent", "copies").cast(pl.Int64))
 
 
 # --- Great Expectations --------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from datetime import date
 
 import polars as pl
 
-from expectations.eve import LAST_VALUES, Eve
+from expectations.eve import ACTED, LAST_VALUES, Eve
 from expectations.scales import OWN_MOVES, RECENT
+from tasks.market.adjust import is_nothing
 from tasks.market.identity import EVE
 
 LAST = 20  # values of a series that say what level it is at
@@ -76,8 +77,16 @@ class Memory:
             listed=self.listed,
             cleared=cleared,
             second=second,
+            actions=_standing(self.actions, self.closes),
             values=self.values,
         )
+
+
+def _standing(actions: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
+    """Return `ACTED`: the newest word on each action, where that is not that there was none."""
+    newest = actions.unique(["ex_session", "instrument", "kind"], keep="last")
+    named = newest.filter(~is_nothing()).join(names, on="instrument", how="inner")
+    return named.select(list(ACTED)).sort("ex_session", "symbol", "kind")
 
 
 def _newest_rows(bars: pl.DataFrame) -> pl.DataFrame:

@@ -129,6 +129,15 @@ EVERY_NIGHT: Suite = [
         reason="too many: unusable actions left out",
         fault="bad_actions",
     ),
+    _most(
+        "withdrawn_share",
+        0.5,
+        "critical",
+        rule="withdrawn_share",
+        reason="too many: actions told no more",
+        fault="withdrawn",
+    ),
+    _most("withdrawn", 0, "warning", rule="withdrawn", reason="actions told no more"),
     _most("bad_actions", 0, "warning", rule="bad_actions", reason="unusable actions left out"),
 ]
 
@@ -149,6 +158,7 @@ TOLD: Suite = [
     _fewest("believed", 1, "critical", rule="believed", reason="no clean row", fault="delivery"),
     *_too_many("quarantined", "some_quarantined", "many_quarantined", "rows quarantined"),
     _most("silent", 0.1, "warning", rule="silent", reason="series missing"),
+    _most("overdue", 0, "warning", rule="overdue", reason="series overdue"),
 ]
 
 # The clean rows themselves: proof that the row rules left nothing behind.

@@ -1,6 +1,5 @@
 """What a delivery tells besides bars: listings, series, fundamentals, memberships, row by row."""
 
-from datetime import date
 from math import log
 from typing import NamedTuple, get_args
 
@@ -11,12 +10,10 @@ from expectations.eve import Eve
 from expectations.sorting import Reach, Rule, split
 from expectations.terms import without_changed_terms
 from tasks.market import frames
-from tasks.market.fundamentals import ANNUAL_FORMS
 from tasks.market.sources.protocol import Delivery
 
 SYMBOL = r"^[A-Z0-9^][A-Z0-9.\-_^=/]{0,23}$"
 ABSURD = 1e15  # no figure of any company is larger, in any currency
-DAILY = 7  # days; a series whose last value is older does not speak daily
 _LEVEL = 3.0  # a series whose last values lie within this factor is a level, not a return
 _FEWEST = 5  # of its last values, to tell
 _UNIT = 0.05  # log: how near to a factor of 100
@@ -89,24 +86,6 @@ def without_lost_rates(told: Told, bars: pl.DataFrame, clean: pl.DataFrame) -> T
 def nothing_of(told: Told) -> Told:
     """Return `told` without a row."""
     return Told(*(frame.clear() for frame in told))
-
-
-def last_filed(figures: pl.DataFrame) -> pl.DataFrame:
-    """Return `FUNDAMENTALS` with one figure for each item, period and day it became known.
-
-    Of several the last in the order of `sort_told` counts. A year and a quarter may end on one
-    day, and are two figures. Sorted by period, instrument and item.
-    """
-    key = ["period_end", "instrument", "item"]
-    annual = pl.any_horizontal(pl.col("form").str.starts_with(form) for form in ANNUAL_FORMS)
-    figures = figures.with_columns(annual=annual.fill_null(False)).sort(key, maintain_order=True)
-    once = figures.unique([*key, "annual", "known_on"], keep="last", maintain_order=True)
-    return once.drop("annual")
-
-
-def last_told(values: pl.DataFrame) -> pl.DataFrame:
-    """Return `SERIES` with one value for each name, session and day it became known."""
-    return values.unique(["session", "name", "known_on"], keep="last", maintain_order=True)
 
 
 def _malformed() -> Rule:
@@ -251,14 +230,3 @@ def absurd_figures(fundamentals: pl.DataFrame) -> pl.DataFrame:
     """Return (session, symbol) of figures that no company can have: noted, not set aside."""
     absurd = fundamentals.filter(pl.col("value").abs() > ABSURD)
     return absurd.select(session="period_end", symbol="symbol")
-
-
-def may_be_silent(eve: Eve, reach: Reach) -> bool:
-    """Return whether a night of series or filings that brings none is as it can be.
-
-    Not where a series had a value lately, nor where nothing came before of history in one go.
-    """
-    newest = eve.values["session"].max()
-    daily = isinstance(newest, date) and (reach.night - newest).days <= DAILY
-    begun = reach.observed or not (eve.values.is_empty() and eve.listed.is_empty())
-    return begun and not daily

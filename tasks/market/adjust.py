@@ -136,17 +136,6 @@ def is_nothing() -> pl.Expr:
     return (pl.col("value") == nothing).fill_null(False)
 
 
-def without_idle(actions: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Return `actions` without those that take nothing back: nothing of the kind was known there.
-
-    Takes and gives `ACTIONS`; `known` are those of earlier deliveries, in their order.
-    """
-    key = ["ex_session", "instrument", "kind"]
-    newest = known.unique(key, keep="last").filter(~is_nothing())
-    idle = actions.filter(is_nothing()).join(newest, on=key, how="anti").select(key)
-    return actions.join(idle, on=key, how="anti", maintain_order="left")
-
-
 def late_actions(actions: pl.DataFrame, session: date, *, since: date) -> pl.DataFrame:
     """Return all that `session` knows of names of which something came late that night.
 

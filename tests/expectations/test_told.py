@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from expectations.eve import Eve
+from expectations.news import last_filed
 from expectations.sorting import Reach
-from expectations.told import last_filed, sort_told
+from expectations.told import sort_told
 from tasks.market import frames
 from tests.expectations.told_case import (
     AFTER,

@@ -1,5 +1,6 @@
 """A dividend that its vendor takes back is no longer known from the night it did so."""
 
+import json
 from datetime import date
 
 import polars as pl
@@ -7,6 +8,7 @@ import polars as pl
 from conf.schema import SimulatedSource
 from expectations.desk import Desk, Judged
 from tasks.market import frames
+from tasks.market.adjust import is_nothing
 from tasks.market.calendar import Calendar
 from tasks.market.sources.protocol import Delivery
 
@@ -37,14 +39,17 @@ def desk(*before: Judged) -> Desk:
     return Desk("here", CONF, DAYS, **kept)
 
 
-def delivery(number: int, **told: float) -> Delivery:
-    """Return the bars of a night and its eve, with what it tells of actions on the third night."""
+def delivery(number: int, *, shares: float = 1.0, **told: float) -> Delivery:
+    """Return the bars of a night and its eve, with what it tells of actions on the third night.
+
+    From then on each share of S3 has become `shares` by its price.
+    """
     rows = [
         (session, f"S{name}", price, price, price, price, 1e6 + at, None, "USD")
         for session in NIGHTS[max(number - 1, 0) : number + 1]
         for at in [NIGHTS.index(session)]
         for name in range(NAMES)
-        for price in [50.0 + name + at / 100]
+        for price in [(50.0 + name + at / 100) / (shares if name == 3 and at >= 2 else 1.0)]
     ]
     actions = [(NIGHTS[2], "S3", kind, value) for kind, value in told.items()]
     return Delivery(
@@ -60,8 +65,13 @@ def delivery(number: int, **told: float) -> Delivery:
 TOLD = [{}, {}, {"dividend": 0.4, "split": 1.0}, {"dividend": 0.0, "split": 1.0}]
 
 
+def said(judged: Judged) -> tuple[str, str]:
+    return judged.verdicts["verdict"].item(), judged.verdicts["reasons"].item()
+
+
 def acted(judged: Judged) -> list[tuple[str, float, date]]:
-    assert judged.verdicts["verdict"].item() == "pass", judged.verdicts["reasons"].item()
+    taken = judged.actions.filter(is_nothing()).height
+    assert said(judged) == (("warn", "actions told no more") if taken else ("pass", ""))
     return judged.actions.select("kind", "value", "known_on").rows()
 
 
@@ -105,3 +115,60 @@ def test_that_there_was_nothing_is_neither_a_split_nor_an_unusable_action():
         orient="row",
     )
     assert acted(here.judge(whole._replace(actions=none))) == []
+
+
+def findings(judged: Judged) -> dict[str, str]:
+    told = json.loads(judged.verdicts["findings"].item())
+    return {f["action_taken"]: f["examples"][0] for f in told if f["rule"] == "action told no more"}
+
+
+def test_a_split_that_the_price_bears_is_not_taken_back():
+    here = desk()
+    for number, told in enumerate([{}, {}, {"split": 4.0, "dividend": 0.0}]):
+        split = here.judge(delivery(number, shares=4.0, **told))
+    assert acted(split) == [("split", 4.0, NIGHTS[2])]
+    gone = here.judge(delivery(3, shares=4.0, split=1.0, dividend=0.0))
+    assert said(gone) == ("warn", "actions told no more")
+    assert gone.actions.is_empty()
+    assert findings(gone) == {"action kept": f"split of S3 {NIGHTS[2]}"}
+
+
+def test_a_dividend_is_not_taken_back_by_a_row_that_is_not_believed():
+    here = desk()
+    for number, told in enumerate(TOLD[:3]):
+        here.judge(delivery(number, **told))
+    torn = delivery(3, **TOLD[3])
+    bad = (pl.col("symbol") == "S3") & (pl.col("session") == NIGHTS[2])
+    wrong = pl.when(bad).then(-1.0).otherwise("close")
+    gone = here.judge(torn._replace(bars=torn.bars.with_columns(close=wrong)))
+    assert gone.actions.is_empty()
+    assert "action kept" in findings(gone)
+
+
+def test_an_action_told_both_ways_is_not_taken_back():
+    here = desk()
+    for number, told in enumerate(TOLD[:3]):
+        here.judge(delivery(number, **told))
+    both = delivery(3, **TOLD[3])
+    again = pl.concat([both.actions, delivery(3, dividend=0.4).actions])
+    assert [row[:2] for row in acted(here.judge(both._replace(actions=again)))] == [
+        ("dividend", 0.4)
+    ]
+
+
+def test_a_night_that_lost_all_its_actions_is_blocked():
+    here = desk()
+    here.judge(delivery(0))
+    here.judge(delivery(1))
+    paid = delivery(2)
+    names = paid.bars.filter(pl.col("session") == NIGHTS[2])["symbol"].head(6)
+    told = frames.shaped(
+        pl.DataFrame({"symbol": names}).with_columns(
+            ex_session=pl.lit(NIGHTS[2]), kind=pl.lit("dividend"), value=pl.lit(0.3)
+        ),
+        frames.RAW_ACTIONS,
+    )
+    assert len(acted(here.judge(paid._replace(actions=told)))) == 6
+    lost = here.judge(delivery(3)._replace(actions=told.with_columns(value=pl.lit(0.0))))
+    assert said(lost) == ("block", "too many: actions told no more")
+    assert lost.actions.is_empty()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from tasks.backfill import holes
+from tasks.market.fundamentals import ANNUAL_FORMS
 from tasks.market.lake import Lake
 from tasks.settings import calendar, load_source, names_in, open_lake, resolve_session
 from tasks.verdicts import landed_nights, verdicts_of
@@ -26,7 +27,9 @@ class Held(NamedTuple):
 HELD = {
     "bars": Held("instrument", ("session", "instrument"), "close", "session"),
     "series": Held("name", ("session", "name"), "value", "session"),
-    "fundamentals": Held("instrument", ("period_end", "instrument", "item"), "value", "known_on"),
+    "fundamentals": Held(
+        "instrument", ("period_end", "instrument", "item", "form"), "value", "known_on"
+    ),
 }
 
 
@@ -51,7 +54,7 @@ def coverage(source: str) -> dict[str, Any]:
     rows = lake.read(
         settings.content,
         where={"source": [source]},
-        columns=list(dict.fromkeys([*held.key, held.names, held.value, held.day])),
+        columns=list({*held.key, held.names, held.value, held.day, "delivery", "known_on"}),
     )
     newest, due = rows[held.day].max(), resolve_session(source, None, None).session
     behind = _sessions_behind(settings.calendar, newest if isinstance(newest, date) else None, due)
@@ -82,11 +85,26 @@ def _sessions_behind(name: str, newest: date | None, due: date) -> int | None:
 
 
 def _revised(rows: pl.DataFrame, held: Held) -> int:
+    """Return of how many keys a later delivery says otherwise than one before it.
+
+    Of what one delivery says the last that became known counts: one may tell of many years, with
+    what was corrected in them. A year and a quarter that end on one day are two figures.
+    """
+    if "form" in held.key:
+        annual = pl.any_horizontal(pl.col("form").str.starts_with(one) for one in ANNUAL_FORMS)
+        rows = rows.with_columns(form=annual.fill_null(False))
+    apart = rows.join(_differing(rows, held), on=held.key, how="semi")  # few are left to sort
+    said = apart.sort("known_on").unique([*held.key, "delivery"], keep="last")
+    return _differing(said, held).height
+
+
+def _differing(rows: pl.DataFrame, held: Held) -> pl.DataFrame:
+    """Return the keys of which the rows do not all say the same."""
     prints = rows.group_by(held.key).agg(
         low=pl.col(held.value).min(), high=pl.col(held.value).max()
     )
     largest = pl.max_horizontal(pl.col("low").abs(), pl.col("high").abs())
-    return prints.filter(pl.col("high") - pl.col("low") > CHANGED * largest).height
+    return prints.filter(pl.col("high") - pl.col("low") > CHANGED * largest)
 
 
 def _quarantine(lake: Lake, source: str, verdicts: pl.DataFrame) -> dict[str, Any]:

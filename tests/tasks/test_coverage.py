@@ -25,6 +25,17 @@ expected_rows: 1
 offline: true
 currencies: [USD]
 """
+FILINGS = """
+kind: edgar
+title: Filings
+calendar: XNYS
+starts: 2020-01-02
+observed_from: 2020-12-14
+ends: 2020-12-18
+expected_rows: 1
+symbols: [A]
+items: {revenue: [Revenues]}
+"""
 
 
 def keep_verdicts(source: str, vintages: dict[date, str]) -> None:
@@ -47,6 +58,7 @@ def keep(table: str, source: str, rows: list[dict]) -> None:
 def house(build):
     house = build("covered")
     house.write("sources", "rates", RATES)
+    house.write("sources", "filings", FILINGS)
     with house.open():
         yield house
 
@@ -67,6 +79,52 @@ def test_prints_that_say_the_same_are_no_revision_however_they_are_signed(house)
     oil = {"session": HISTORY, "instrument": "tiny:CL", "symbol": "CL", "close": -36.98}
     keep("bars", "tiny", [oil | {"delivery": night, "known_on": night} for night in NIGHTS])
     assert coverage("tiny")["revised"] == 0
+
+
+def figures(*told: tuple[date, date, str, float]) -> list[dict]:
+    """Return what deliveries said of the fourth quarter, or its year: night, day, form, value."""
+    what = {"period_end": date(2020, 9, 30), "instrument": "filings:A", "item": "revenue"}
+    names = ("delivery", "known_on", "form", "value")
+    return [what | dict(zip(names, row, strict=True)) for row in told]
+
+
+@pytest.mark.parametrize(
+    ("told", "revised"),
+    [
+        ([(HISTORY, HISTORY, "10-Q", 5.0), (NIGHTS[0], NIGHTS[0], "10-K", 20.0)], 0),
+        ([(HISTORY, date(2020, 11, 2), "10-K", 20.0), (HISTORY, HISTORY, "10-K/A", 21.0)], 0),
+        ([(HISTORY, HISTORY, "10-K", 20.0), (NIGHTS[0], NIGHTS[0], "10-K/A", 21.0)], 1),
+        (
+            [
+                (HISTORY, HISTORY, "10-K", 20.0),
+                (NIGHTS[0], HISTORY, "10-K", 20.0),
+                (NIGHTS[0], NIGHTS[0], "10-K/A", 21.0),
+                (NIGHTS[1], NIGHTS[1], "10-K/A", 21.0),
+                (NIGHTS[1], NIGHTS[1], "10-Q", 5.0),
+            ],
+            1,
+        ),
+    ],
+    ids=["a year and a quarter", "in one delivery", "by a later delivery", "once of many"],
+)
+def test_a_figure_is_revised_by_a_later_delivery_alone(house, told, revised):
+    keep_verdicts("filings", {HISTORY: "assumed"})
+    for rows in (figures(*told), figures(*reversed(told))):
+        keep("fundamentals", "filings", rows)
+        assert coverage("filings")["revised"] == revised
+
+
+def test_a_history_that_knows_what_was_published_when_revises_nothing(house):
+    keep_verdicts("rates", {HISTORY: "assumed"})
+    told = [
+        {"session": NIGHTS[0], "name": "EURUSD", "value": value, "delivery": night, "known_on": day}
+        for night, day, value in (
+            (NIGHTS[1], NIGHTS[0], 1.21),
+            (NIGHTS[1], NIGHTS[1], 1.22),
+        )
+    ]
+    keep("series", "rates", told)
+    assert coverage("rates")["revised"] == 0
 
 
 def test_sessions_that_never_came_are_holes(house):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from conf.schema import RiskModelConf
@@ -88,14 +89,21 @@ class Vantage:
     def late(self, as_of: date) -> pl.DataFrame:
         """Return what `as_of` knows of names with an action that became known late, for `settle`.
 
-        `ACTIONS` with `unit_value`, what a point is worth at `as_of`, to which this is rolled.
+        `ACTIONS` with `unit_value`, what a point is worth at `as_of`, to which this is rolled: by
+        the listings and the rate of that session, also where a name has no bar any more.
         """
-        quoted, unit_TN = self._as_quoted(as_of), self._worth.unit_TN
+        quoted = self._as_quoted(as_of)
         late = late_actions(self._actions, as_of, since=self.days.offset(as_of, -1))
-        if unit_TN is None or late.is_empty():
+        if late.is_empty():
             return late.with_columns(unit_value=pl.lit(1.0))
-        units = {"instrument": list(quoted.instruments), "unit_value": unit_TN[-1]}
-        return late.join(pl.DataFrame(units), on="instrument", how="left")
+        names = late["instrument"].unique().sort()
+        blank_TN = np.full((1, names.len()), np.nan)
+        alone = View(as_of, quoted.sessions[-1:], tuple(names), *[blank_TN] * 7)
+        unit_TN = self._rates.worth(alone).unit_TN
+        units = names.to_frame().with_columns(
+            unit_value=pl.lit(1.0) if unit_TN is None else pl.Series(unit_TN[-1])
+        )
+        return late.join(units, on="instrument", how="left")
 
     def members(self, as_of: date) -> list[str]:
         """Return who may be held at the close of `as_of`, to which this is rolled."""

@@ -8,10 +8,13 @@ import polars as pl
 import pytest
 
 from tasks.market.currency import in_currency
-from tasks.market.frames import SERIES, shaped
+from tasks.market.frames import ACTIONS, BARS, LISTINGS, SERIES, shaped
 from tasks.market.history import View
 from tasks.market.lake import Lake
 from tasks.roster import Rates
+from tasks.settings import open_lake
+from tasks.vantage import Vantage
+from tests.house import House
 
 SESSIONS = [date(2016, 6, day) for day in (6, 7, 8, 9, 10)]
 NAMES = ("m:BP", "m:SPY")
@@ -126,3 +129,49 @@ def test_a_holding_whose_rate_has_grown_too_old_stops_the_book_by_name(lake):
         with pytest.raises(LookupError, match=r"into USD at 2016-06-10.*m:BP in GBP"):
             rates.require(seen, worth, list(NAMES))
         assert np.isnan(in_currency(seen, worth.unit_TN).close_TN[-1]).tolist() == [True, False]
+
+
+EX, KNOWN = date(2020, 12, 21), date(2020, 12, 22)
+
+
+@pytest.fixture
+def abroad(tmp_path: Path):
+    """Give a house whose book learns on KNOWN of a dividend in pounds of a name without bars."""
+    house, about = House(tmp_path / "abroad"), {"source": ["tiny"], "delivery": [EX]}
+    at_ex = pl.DataFrame(about | {"known_on": [EX]})
+    here = at_ex.with_columns(instrument=pl.lit("m:SPY"), session=EX, close=10.0)
+    gone = {"currency": "GBP", "multiplier": 50.0, "from_session": EX, "symbol": "BP"}
+    paid = {"kind": "dividend", "value": 0.5, "ex_session": EX, "known_on": KNOWN}
+    absent = at_ex.with_columns(instrument=pl.lit("m:BP"))
+    with house.open():
+        lake = open_lake()
+        bars = pl.concat([here, here.with_columns(session=KNOWN, known_on=KNOWN)])
+        lake.replace("bars", shaped(bars, BARS), over=about)
+        for table, columns, told in (("listings", LISTINGS, gone), ("actions", ACTIONS, paid)):
+            rows = absent.with_columns(**{name: pl.lit(one) for name, one in told.items()})
+            lake.replace(table, shaped(rows, columns), over=about)
+        yield lake
+
+
+def late_point(lake: Lake, *rates: tuple[date, float]) -> float:
+    """Return what a point of the dividend is worth on KNOWN, by rates known on their sessions."""
+    told = [{"session": day, "name": "GBPUSD", "value": rate} for day, rate in rates]
+    rows = pl.DataFrame(told).with_columns(
+        known_on="session", delivery="session", source=pl.lit("tiny")
+    )
+    lake.replace("series", shaped(rows, SERIES), over={"source": ["tiny"]})
+    vantage = Vantage(lake, "tiny", KNOWN, date(2020, 12, 23))
+    assert vantage.roll(KNOWN).instruments == ("m:SPY",)
+    late = vantage.late(KNOWN)
+    assert late["instrument"].to_list() == ["m:BP"]
+    return float(late["unit_value"].item())
+
+
+def test_a_late_dividend_of_a_name_without_bars_is_paid_at_the_rate_of_its_night(abroad):
+    known = [(EX, 1.4), (KNOWN, 1.5)]
+    assert late_point(abroad, *known) == 75.0
+    assert late_point(abroad, *known, (date(2020, 12, 23), 9.0)) == 75.0
+
+
+def test_a_late_dividend_has_no_worth_where_its_night_has_no_rate(abroad):
+    assert np.isnan(late_point(abroad, (EX, 1.4)))

@@ -23,7 +23,9 @@ from tasks.market.sources.web_data import Reach, WebData, delivery
 
 PLAIN, VINTAGES = "plain", "vintages"  # first word of a request
 DATES = ("observation_date", "DATE")  # what the first column is called, now and before
-PERIOD_DAYS = 800  # looked back further, so that even a yearly series shows its step
+# Looked back further, so that even a yearly series shows its step: a figure may come a year after
+# its own year is over, and just before it does the two that are there began up to four years ago.
+PERIOD_DAYS = 1500
 VINTAGE_YEARS = 4  # in one request: the server allows 2,000 publications
 PAGE = 100_000
 MONTH_DAYS = 28  # of the shortest month: a quarter has 90, a year 365

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
@@ -115,6 +115,29 @@ def test_a_figure_that_came_late_is_told_on_the_night_it_came_and_no_earlier():
         date(2020, 12, 1): date(2021, 1, 13),
         date(2021, 1, 1): date(2021, 2, 10),
     }
+
+
+@pytest.mark.parametrize("lag_days", [1, 60])
+@pytest.mark.parametrize("published_after", [45, 200, 360])  # days after the end of the year
+def test_a_yearly_series_shows_its_step_on_every_night(lag_days, published_after):
+    settings = {"series": {"output": "GDPA"}, "lag_days": lag_days, "lags": {}}
+    feed = source(NOWHERE, observed_from=date(2021, 1, 4), **settings)
+    years = {date(year, 1, 1): date(year, 12, 31) for year in range(2010, 2022)}
+    night = date(2021, 1, 4)
+    while night < date(2022, 1, 31):  # in February 2021 the figure of 2020 is still to come
+        feed.nights(night)
+        (request,) = feed.requests(feed._reach(night))
+        asked_from = date.fromisoformat(request.split()[2])
+        told = {
+            first: last + timedelta(days=1 + lag_days)
+            for first, last in years.items()
+            if first >= asked_from and last + timedelta(days=published_after) <= night
+        }
+        lines = "".join(f"{first},1\n" for first in told)
+        body = f"observation_date,GDPA\n{lines}".encode()
+        found = feed.normalise([Payload(night, request, body, "observed")]).series
+        assert found["session"].max() == max(first for first, due in told.items() if due <= night)
+        night = feed.calendar.offset(night, 7)
 
 
 def test_a_series_may_have_a_lag_of_its_own(vendor):

@@ -53,7 +53,7 @@ def backfill(
         words = f"the first night, {start}, lies after the last, {end}: give both"
         return final_state([Outcome(name, "failed", words, end)])
     done = _filled(name, start, end, keep_going)
-    if last is None and (beyond := nights_beyond(name, end)):
+    if last is None and done.status != "failed" and (beyond := nights_beyond(name, end)):
         words = f"{len(beyond)} nights lie after {end}: for them give the last night, {beyond[-1]}"
         done = done._replace(reason=f"{done.reason}; {words}")
     return final_state([done])

@@ -5,8 +5,10 @@ from datetime import date
 import pytest
 
 from flows import backfill, steps
+from flows.outcomes import Outcome, outcomes_of
 from tasks import ingest
 from tests.house import SOURCE, House
+from tests.tasks.late_folder import Folder
 
 FIRST, SECOND, LATER, LAST = (date(2020, 12, day) for day in (17, 18, 21, 22))
 SHORT = SOURCE.replace("starts: 2020-01-02", "starts: 2020-11-02")
@@ -37,3 +39,19 @@ def test_a_block_before_the_range_that_stops_it_is_told_and_is_no_good_end(fille
     assert f"2 landed and not judged, the first {LATER}" in behind.reason
     assert "without a delivery" not in behind.reason
     assert filled(LATER, LAST).status == "backfilled", "nothing blocked lies between any more"
+
+
+def test_a_folder_that_holds_nothing_ends_in_words_and_in_no_traceback(tmp_path, monkeypatch):
+    def tried(what, session, task, *arguments):
+        try:
+            return task.fn(*arguments), None
+        except FileNotFoundError as error:
+            return None, Outcome(what, "failed", str(error), session)
+
+    Folder(tmp_path, monkeypatch)
+    for flow in (backfill, steps):
+        monkeypatch.setattr(flow, "tried", tried)
+    monkeypatch.setattr(backfill, "nights_beyond", backfill.nights_beyond.fn)
+    (outcome,) = outcomes_of(backfill.backfill.fn("folder"))
+    assert outcome["status"] == "failed"
+    assert "point FOLDER_OF_TESTS at the folder" in outcome["reason"]

@@ -39,8 +39,8 @@ class WebData(DataSource):
     """A source over the web: history in one delivery, then one delivery for each session.
 
     The history and a night that is pulled late are `assumed`: a late night brings its own session
-    alone. The newest night that was asked about is seen live while it lasts (`live_from` of its
-    place), is `observed`, and reaches back `look_back` sessions for corrections.
+    alone. The newest night until the day that was asked about is seen live while it lasts: from
+    `live_from` of its place on. It is `observed`, and reaches back `look_back` sessions.
 
     A source gives `requests` and `ask`, and `normalise`; perhaps `headers` and `hosts`.
     """
@@ -82,7 +82,7 @@ class WebData(DataSource):
 
     @property
     def newest(self) -> date:
-        """The newest night that was last asked about: where it is not over, it is seen live."""
+        """The day that was last asked about."""
         return self._until
 
     def nights(self, until: date = date.max) -> list[date]:
@@ -122,8 +122,8 @@ class WebData(DataSource):
         return self._since(night, live=self._is_live(night))
 
     def _is_live(self, night: date) -> bool:
-        newest = night == self._until and night >= self._place.live_from
-        return newest and night != self._history
+        newest = self._sessions(self._until)[-1:]  # on a holiday, that of the session before it
+        return newest == [night] and night >= self._place.live_from
 
     def _since(self, night: date, *, live: bool) -> Reach:
         if night == self._history:

@@ -67,15 +67,15 @@ class AlpacaData(WebData):
         """Ask for all pages of one request.
 
         An empty last page may be a lost one, or the vendor's way to end a row of full pages: pages
-        of another size tell.
+        of another size tell, in what is left of the patience and size of one answer.
         """
-        for size in (self._conf.page, max(self._conf.page - 1, 2)):
-            try:
-                with self.web.pages():
+        with self.web.pages():
+            for size in (self._conf.page, max(self._conf.page - 1, 2)):
+                try:
                     pages = list(self._pages(request, size))
-            except _Lost:
-                continue
-            return b"[" + b",".join(page.removeprefix(BOM) for page in pages) + b"]"
+                except _Lost:
+                    continue
+                return b"[" + b",".join(page.removeprefix(BOM) for page in pages) + b"]"
         raise Unwelcome(f"{_brief(request)}: a page that was promised came empty, twice.")
 
     def _pages(self, request: str, size: int) -> Iterator[bytes]:

@@ -124,6 +124,23 @@ def test_an_empty_page_after_full_ones_is_an_end(vendor):
     assert found.sort(found.columns).equals(bars("2022-03-11", "2022-03-15"))
 
 
+@pytest.mark.parametrize(
+    ("padding", "pause", "message"),
+    [(600_000, 0.0, "more than answer_mib"), (0, 0.3, "not done within 0.8 s")],
+)
+def test_pages_of_both_sizes_share_the_time_and_size_of_one_answer(padding, pause, message, vendor):
+    def change(good: dict[str, Any], token: str) -> dict[str, Any]:
+        time.sleep(pause)
+        if token:
+            return {"bars": {}, "next_page_token": None}
+        return {**good, "next_page_token": "1", "pad": "x" * padding}
+
+    vendor.routes = altered(change)
+    feed = source(vendor.url, answer_mib=1.0, patience_s=0.8, timeout_s=0.7)
+    with pytest.raises((Refused, Unwelcome), match=message):
+        pulled(feed, NIGHT, NIGHT)
+
+
 def test_a_page_that_comes_twice_is_refused(vendor):
     vendor.routes = altered(lambda good, token: {**good, "next_page_token": "0"})
     with pytest.raises(Unwelcome, match="bars of AAPL came on two pages"):

@@ -6,7 +6,7 @@ import polars as pl
 
 from expectations.eve import Eve
 from expectations.sorting import Reach
-from tasks.market.fundamentals import ANNUAL_FORMS
+from tasks.market.fundamentals import is_annual
 
 DAILY = 7  # days; a series whose last value is older does not speak daily
 
@@ -19,8 +19,7 @@ def last_filed(figures: pl.DataFrame) -> pl.DataFrame:
     by period, instrument and item.
     """
     key = ["period_end", "instrument", "item"]
-    annual = pl.any_horizontal(pl.col("form").str.starts_with(form) for form in ANNUAL_FORMS)
-    figures = figures.with_columns(annual=annual.fill_null(False)).sort(key, maintain_order=True)
+    figures = figures.with_columns(annual=is_annual()).sort(key, maintain_order=True)
     return figures.filter(_not_outdone([*key, "annual"])).drop("annual")
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from tasks.backfill import holes
-from tasks.market.fundamentals import ANNUAL_FORMS
+from tasks.market.fundamentals import is_annual
 from tasks.market.lake import Lake
 from tasks.settings import calendar, load_source, names_in, open_lake, resolve_session
 from tasks.verdicts import landed_nights, verdicts_of
@@ -91,8 +91,7 @@ def _revised(rows: pl.DataFrame, held: Held) -> int:
     what was corrected in them. A year and a quarter that end on one day are two figures.
     """
     if "form" in held.key:
-        annual = pl.any_horizontal(pl.col("form").str.starts_with(one) for one in ANNUAL_FORMS)
-        rows = rows.with_columns(form=annual.fill_null(False))
+        rows = rows.with_columns(form=is_annual())
     apart = rows.join(_differing(rows, held), on=held.key, how="semi")  # few are left to sort
     said = apart.sort("known_on").unique([*held.key, "delivery"], keep="last")
     return _differing(said, held).height

@@ -76,12 +76,17 @@ def trailing_year(
     )
 
 
+def is_annual() -> pl.Expr:
+    """Return whether the form of a row tells of a year: one and a quarter may end on one day."""
+    forms = [pl.col("form").str.starts_with(form) for form in ANNUAL_FORMS]
+    return pl.any_horizontal(forms).fill_null(False)
+
+
 def _told(filings: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """Return what counts of each period, `annual` or not: the last that was known at `as_of`."""
-    annual = pl.any_horizontal(pl.col("form").str.starts_with(form) for form in ANNUAL_FORMS)
     known = filings.filter(pl.col("known_on") <= as_of, pl.col("period_end") <= as_of)
     return (
-        known.with_columns(annual=annual.fill_null(False))
+        known.with_columns(annual=is_annual())
         .sort("known_on", "delivery", "form", "value", nulls_last=False)
         .unique([*SAME, "period_end", "annual"], keep="last", maintain_order=True)
         .select(*LATEST, "annual")

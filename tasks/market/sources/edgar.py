@@ -11,6 +11,7 @@ import polars as pl
 
 from conf.schema import EdgarSource
 from tasks.market.frames import RAW_FUNDAMENTALS, RAW_LISTINGS, shaped
+from tasks.market.fundamentals import ANNUAL_FORMS
 from tasks.market.sources.answers import day_of, json_of, number_of
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
@@ -19,7 +20,6 @@ from tasks.market.sources.web_data import Reach, WebData, delivery
 UNITS = ("USD", "shares", "USD/shares")  # the first of these that a figure is stated in
 QUARTER = range(70, 121)  # days: 12 weeks to 17, as retailers count them
 YEAR = range(350, 381)
-ANNUAL_FORMS = ("10-K", "20-F", "40-F")  # and what is derived from them: 10-K/A, 10-KT, ...
 
 
 class EdgarData(WebData):

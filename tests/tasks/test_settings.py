@@ -108,6 +108,13 @@ def test_what_checks_a_source_is_known(house):
         settings.load_source("checked")
 
 
+def test_settings_that_are_no_yaml_are_named_by_their_line(house):
+    house.write("sources", "torn", "kind: files\ntitle: 'not closed\nkey: 0f3c2d9a7b1e\n")
+    with pytest.raises(ValueError, match=r"torn.yaml is no YAML from line \d on") as caught:
+        settings.load_source("torn")
+    assert "0f3c2d9a7b1e" not in "".join(format_exception(caught.value))
+
+
 def test_an_unknown_model_lists_the_known_ones(house):
     house.write("models", "odd", CONTEST.replace("model: ridge", "model: oracle"))
     with pytest.raises(ValueError, match="No model named 'oracle'; there is: lightgbm, linear"):

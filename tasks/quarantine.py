@@ -1,6 +1,7 @@
 """Quarantine tasks: a person lets rows out that the gate set aside, and says why."""
 
 import json
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from tasks.judge import (
 from tasks.locks import source_lock
 from tasks.market import frames
 from tasks.market.lake import Lake, Where
-from tasks.settings import load_source, open_lake, open_source
+from tasks.settings import calendar, load_source, open_lake, open_source
 from tasks.verdicts import verdicts_of
 
 if TYPE_CHECKING:
@@ -137,7 +138,10 @@ def _add_late(lake: Lake, source: str, night: date, out: pl.DataFrame, judged: "
     over: Where = {"source": [source], "delivery": [night]}
     forget_derived(lake, source, judged.verdicts["known_on"].item())
     held = lake.read("quarantine", where=over).join(out, on=KEY, how="anti", nulls_equal=True)
-    for table, told in _told_by(judged, out).items():
+    settings = load_source(source)
+    days = calendar(settings.calendar)
+    after = days.next(days.on_or_before(night))
+    for table, told in _told_by(judged, out, settings.continuous, until=after).items():
         standing = lake.read(table, where=over)
         same = [name for name in standing.columns if name != "known_on"]
         fresh = told.join(standing, on=same, how="anti", nulls_equal=True)
@@ -168,16 +172,28 @@ def _recounted(lake: Lake, source: str, over: Where, held: pl.DataFrame) -> pl.D
     )
 
 
-def _told_by(judged: "Judged", out: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def _told_by(
+    judged: "Judged", out: pl.DataFrame, chains: Collection[str], *, until: date
+) -> dict[str, pl.DataFrame]:
     """Return by table what rows tell that are `out` of quarantine; bars come last.
 
-    A bar may also be an exchange rate, and bring the action that explains it.
+    A bar may also be an exchange rate, and bring the action that explains it. One of a contract
+    brings that of the continuous symbol it is in front of, and the rolls that are paid by it: up
+    to the session `until` after the night, since later ones are paid by closes it does not know.
     """
-    bars = judged.bars.join(out, on=KEY, how="semi")
+    chained = pl.col("symbol").is_in(list(chains))
+    let_out = judged.bars.join(out, on=KEY, how="semi")
+    in_front = judged.bars.filter(chained).join(
+        let_out, on=["session", "open", "high", "low", "close"], how="semi", nulls_equal=True
+    )
+    bars = pl.concat([let_out, in_front])
     acted = bars.select("instrument", ex_session="session")
+    explained = judged.actions.join(acted, on=["ex_session", "instrument"], how="semi")
+    paid = judged.actions.filter(pl.col("kind") == "roll", pl.col("ex_session") <= until)
+    named = pl.col("symbol").is_in(out["symbol"].implode()) | chained
     return {
-        "actions": judged.actions.join(acted, on=["ex_session", "instrument"], how="semi"),
-        "listings": judged.listings.filter(pl.col("symbol").is_in(out["symbol"].implode())),
+        "actions": pl.concat([explained, paid]).unique(maintain_order=True),
+        "listings": judged.listings.filter(named),
         "series": judged.series.join(
             out.rename({"symbol": "name"}), on=["session", "name"], how="semi"
         ),

@@ -96,6 +96,43 @@ def test_a_name_that_is_let_out_late_is_who_it_was_and_the_verdict_says_who_said
     assert said[0]["examples"] == [f"NEW {DAYS[ODD]}: Grace says so it was"]
 
 
+def test_a_contract_in_front_brings_its_continuous_bar_and_the_roll_it_pays(tmp_path, monkeypatch):
+    """S10 is in front up to the odd row, then gives way to S11, and that to nobody yet."""
+    contracts = [
+        {"symbol": name, "name": name, "asset_class": "future", "root": "CL", "to_session": last}
+        for name, last in (("S10", DAYS[ODD + 6]), ("S11", DAYS[30]))
+    ]
+    listed = pl.DataFrame(contracts).with_columns(from_session=DAYS[1])
+    folder, rows = Folder(tmp_path, monkeypatch, actions="none"), market(10)
+    folder.reads(lambda night: night._replace(listings=frames.shaped(listed, frames.RAW_LISTINGS)))
+    settings = tmp_path / "conf" / "sources" / "folder.yaml"
+    chain = "continuous: {CL: {root: CL, roll: calendar, sessions_before: 5}}"
+    settings.write_text(f"{settings.read_text()}{chain}\n")
+    odd = times(rows, 10, of(rows, "S10", DAYS[ODD]))
+    folder.send(odd, *DAYS[1 : SEALED + 1], tells=1)
+    folder.judge(DAYS[SEALED])
+    folder.seal(DAYS[SEALED])
+    closes = {
+        (day, name): close for day, name, close in odd.select("date", "symbol", "close").rows()
+    }
+    eve, day, rolled = (DAYS[ODD + n] for n in (-1, 0, 1))
+    before = seen(DAYS[SEALED])
+    paid = [(rolled, closes[eve, "S10"] - closes[eve, "S11"], rolled)]
+    rolls = open_lake().read("actions").select("ex_session", "value", "known_on")
+    assert rolls.rows() == paid
+    assert day not in told("bars", "CL")["session"].to_list()
+    folder.clear("S10", day)
+    assert seen(DAYS[SEALED]) == before
+    bar = told("bars", "CL").filter(session=day)
+    after = DAYS[SEALED + 1]
+    assert bar.select("close", "known_on").rows() == [(closes[day, "S10"], after)]
+    rolls = open_lake().read("actions").select("ex_session", "value", "known_on")
+    again = (rolled, closes[day, "S10"] - closes[day, "S11"], after)
+    assert sorted(rolls.rows(), key=lambda row: row[2]) == [*paid, again]
+    assert told("bars", "CL").height == SEALED
+    assert told("listings", "CL").height == 2
+
+
 @pytest.mark.parametrize("at", ["cleared", "bars", "verdicts", "quarantine"])
 def test_a_run_that_is_killed_can_be_done_again(folder, monkeypatch, at):
     before, replace = seen(DAYS[SEALED]), Lake.replace

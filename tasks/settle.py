@@ -90,7 +90,8 @@ def keep_pending(lake: Lake, book: str, as_of: date) -> None:
     """Mirror the released orders in the account's rows, its fills of the day kept."""
     rows = lake.read(f"ledger/{book}", where={"session": [as_of]})
     kept = rows.select("instrument", "traded", "fill_price", "cost")
-    fresh = ledger_frame(_with_orders(account_of(rows), book)).drop("traded", "fill_price", "cost")
+    account = _with_orders(account_at(lake, book, as_of), book)
+    fresh = ledger_frame(account).drop("traded", "fill_price", "cost")
     joined = fresh.join(kept, on="instrument", how="full", coalesce=True).with_columns(
         pl.col("session").fill_null(as_of),
         pl.col("shares", "value", "pending", "traded", "cost").fill_null(0.0),

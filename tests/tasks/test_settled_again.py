@@ -110,3 +110,12 @@ def test_what_a_release_has_read_of_the_account_stays(folder):
 
     forget_derived(open_lake(), "folder", DAYS[1])
     assert open_lake().read("ledger/held")["session"].unique().to_list() == [DAYS[RELEASED]]
+
+
+def test_where_its_rows_went_meanwhile_a_release_says_to_settle_again(folder):
+    from tasks.judge import forget_derived
+    from tasks.settle import keep_pending
+
+    forget_derived(open_lake(), "folder", DAYS[SETTLED])
+    with pytest.raises(LookupError, match="run settle_book first"):
+        keep_pending(open_lake(), "held", DAYS[SETTLED])

@@ -146,13 +146,20 @@ class _Chain:
             self.rows.append(by_symbol[front] | {"symbol": self._symbol})
 
     def rolls(self) -> list[Row]:
-        """Return the rolls of tonight, and the older ones of which a close was corrected."""
+        """Return the rolls of tonight, and the older ones of which a close was corrected.
+
+        One that comes later than the session after the newest close known here is not told anew: a
+        night that is late does not know the closes that it was paid by.
+        """
+        if not self._quotes:
+            return []
+        newest = self._days.next(max(quote.session for quote in self._quotes.values()))
         new = {row["from_session"] for row in self.fronts}
         about: Row = {"symbol": self._symbol, "kind": "roll"}
         return [
             about | {"ex_session": since, "value": value}
             for since, value in self._payments().items()
-            if since in new or self._paid.get(since, value) != value
+            if since in new or (since <= newest and self._paid.get(since, value) != value)
         ]
 
     def _payments(self) -> dict[date, float]:

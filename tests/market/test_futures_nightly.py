@@ -77,3 +77,16 @@ def test_a_night_that_was_lost_is_made_up_from_the_next():
     then = chained(late, known, recent, VOLUME, DAYS)
     assert then.actions.equals(whole.actions.filter(pl.col("ex_session") == rolled))
     assert then.bars.equals(whole.bars.filter(pl.col("session").is_in(sessions[at : at + 2])))
+
+
+def test_a_night_that_is_late_tells_no_roll_anew_that_came_after_it():
+    market = curve(seed=5)
+    sessions = market.bars["session"].unique().sort().to_list()
+    whole = in_one_go(market, CALENDAR)
+    at = sessions.index(whole.listings["from_session"][2])
+    late = sessions[at - 6]
+    early = market.bars.filter(pl.col("session") < late)
+    fronts = whole.listings.filter(pl.col("from_session") <= sessions[at + 2])
+    known = pl.concat([market.contracts, fronts])
+    night = market.bars.filter(pl.col("session") == late)
+    assert chained(night, known, early, CALENDAR, DAYS).actions.is_empty()

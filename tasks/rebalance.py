@@ -29,7 +29,7 @@ from tasks.settings import (
 )
 from tasks.settle import account_at, keep_pending
 from tasks.vantage import Vantage
-from tasks.verdicts import serving
+from tasks.verdicts import judged_hash, serving
 
 
 @task(task_run_name="risk-{book}-{as_of}")
@@ -55,6 +55,7 @@ def choose_targets(book: str, as_of: date) -> str:
 
 
 def _choose(lake: Lake, book: str, as_of: date, *, revision: int) -> str:
+    judged = judged_hash(lake, load_book(book).source, as_of)  # before anything is read
     vantage = Vantage(lake, book, as_of, as_of)
     view, account = vantage.roll(as_of), account_at(lake, book, as_of)
     risk = risk_of(lake.read(f"risk/{book}", where={"session": [as_of]}))
@@ -75,6 +76,7 @@ def _choose(lake: Lake, book: str, as_of: date, *, revision: int) -> str:
         "summary": decision.summary,
         "ic": {**_finite(outlook.ic._asdict()), "shrunk": outlook.shrunk},
         "revision": revision,
+        "judged": judged,
     }
     over = {"session": [as_of]}
     day = pl.lit(as_of).alias("session")
@@ -132,6 +134,11 @@ def _release(lake: Lake, book: str, as_of: date, force_reason: str | None) -> Re
 
     mandate = load_book(book)
     targets, orders, told = draft(lake, book, as_of)
+    if told["judged"] != judged_hash(lake, mandate.source, as_of):
+        raise RuntimeError(
+            f"What is known of {mandate.source} has changed since the targets of {book} were "
+            "chosen: run the night of the book again."
+        )
     verdict = judge_targets(targets, mandate)
     if verdict.verdict == "block":
         raise ValueError(f"The targets of {book} are blocked: {'; '.join(verdict.reasons)}.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from tasks.market.lake import Lake, Where
+from tasks.market.lake import Lake, Where, content_hash
 from tasks.settings import load_source
 
 # By content. A figure that comes out may be about a month long gone: it speaks of when it came.
@@ -53,3 +53,15 @@ def history_spans(lake: Lake, source: str) -> list[tuple[date, date]]:
 def verdicts_of(lake: Lake, source: str) -> pl.DataFrame:
     """Return the verdicts on the deliveries of `source`, oldest night first."""
     return lake.read("verdicts", where={"source": [source]}).sort("delivery")
+
+
+def judged_hash(lake: Lake, source: str, as_of: date) -> str:
+    """Return the hash of what was judged of `source` and is known at `as_of`.
+
+    It changes with whatever lands late, is judged again or let out of quarantine by then; while
+    nights are written, their verdicts are gone.
+    """
+    verdicts = verdicts_of(lake, source).filter(pl.col("known_on") <= as_of)
+    cleared = lake.read("cleared", where={"source": [source]})
+    known = cleared.join(verdicts, on="delivery", how="semi")
+    return f"{content_hash(verdicts)} {content_hash(known)}"

@@ -87,6 +87,30 @@ def test_a_refused_rerun_leaves_the_standing_orders_alone(build):
         assert before.pending.height > 0
 
 
+def test_targets_are_not_released_where_what_is_known_changed_since_they_were_chosen(
+    build, monkeypatch
+):
+    from tasks import rebalance
+
+    house = build("changed")
+    with house.open():
+        house.forecast(FIRST)
+        lake = open_lake()
+        row = lake.read("verdicts", where={"delivery": [FIRST]})
+        over = {"source": ["tiny"], "delivery": [FIRST]}
+
+        def judged_again(*_):
+            lake.replace("verdicts", row.with_columns(clean=pl.col("clean") - 1), over=over)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(rebalance, "decide", _then(judged_again, rebalance.decide))
+            with pytest.raises(RuntimeError, match="tiny has changed since the targets of tiny"):
+                house.release(FIRST)
+        assert current(house.data, "tiny") is None
+        house.release(FIRST)
+    assert current(house.data, "tiny").session == FIRST
+
+
 def test_a_session_that_was_passed_over_cannot_be_traded_any_more(build):
     house = build("passed")
     with house.open():
@@ -204,6 +228,16 @@ def _tables() -> dict[str, pl.DataFrame]:
         name: frame.sort([c for c in frame.columns if frame[c].dtype in (pl.Date, pl.String)])
         for name, frame in kept.items()
     }
+
+
+def _then(first, second):
+    """Return a function that does the first thing before the second."""
+
+    def both(*given, **named):
+        first()
+        return second(*given, **named)
+
+    return both
 
 
 def _fresh_settings() -> None:

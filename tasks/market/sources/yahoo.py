@@ -4,6 +4,7 @@ Yahoo restates its whole history after each split: prices, volumes and dividends
 as if it had always been. Here they are put back to what was traded and paid at the time.
 """
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -20,7 +21,9 @@ from tasks.market.frames import RAW_ACTIONS, RAW_BARS, RAW_LISTINGS, shaped
 from tasks.market.sources.answers import json_of, number_of
 from tasks.market.sources.browser import BrowserWeb
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
+from tasks.market.sources.shapes import read_as
 from tasks.market.sources.web_data import Reach, WebData, delivery
+from tasks.market.sources.yahoo_shapes import Answer, Events, Indicators, Meta, Result
 
 PRICES = ("open", "high", "low", "close")
 FOR_EVER = 9_999_999_999  # seconds: an answer must reach to the day it is given
@@ -112,18 +115,16 @@ def chart(body: bytes, *, symbol: str, first: date, last: date) -> Chart:
     value.
     """
     result = _result(body, symbol)
-    meta = result["meta"]
-    zone = _zone(meta, symbol)
-    events = result.get("events") or {}
-    splits = _splits(events.get("splits") or {}, zone, symbol)
+    meta, events = result.meta, result.events or Events()
+    zone = _zone(meta.exchangeTimezoneName, symbol)
+    splits = _splits(events.splits or {}, zone, symbol)
     bars = _bars(result, zone, splits, symbol)
     inside = pl.col("session").is_between(first, last)
-    currency = meta.get("currency")
-    bars = bars.filter(inside).with_columns(currency=pl.lit(MINOR.get(currency, currency)))
+    bars = bars.filter(inside).with_columns(currency=pl.lit(_major(meta.currency)))
     actions: list[tuple[date, str, str, float | None]] = [
         (split.ex_session, symbol, "split", split.ratio) for split in splits
     ]
-    actions += _paid(events, zone, splits, symbol, currency)
+    actions += _paid(events, zone, splits, symbol, meta.currency)
     held = pl.col("ex_session").is_between(first, last)
     return Chart(
         shaped(bars, RAW_BARS),
@@ -138,45 +139,45 @@ def _symbol(request: str) -> str:
     return unquote(urlsplit(request).path.rsplit("/", 1)[-1])
 
 
-def _result(body: bytes, symbol: str) -> dict[str, Any]:
+def _result(body: bytes, symbol: str) -> Result:
     what = f"The chart of {symbol}"
-    try:
-        told = json_of(body, what=what)["chart"]
-        if told.get("error"):
-            raise Unreadable(f"{what} is an error: {str(told['error'])[:200]}.")
-        result = told["result"][0]
-        if result["meta"]["symbol"].upper() != symbol:
-            raise Unreadable(f"{what} is that of {result['meta']['symbol']!r}.")
-    except (KeyError, IndexError, TypeError, AttributeError) as reason:
-        raise Unreadable(f"{what} lacks what a chart has ({reason!r}): pull it again.") from reason
+    told = read_as(Answer, json_of(body, what=what), what=what).chart
+    if told.error:
+        raise Unreadable(f"{what} is an error: {told.error!r:.200}.")
+    if not told.result:
+        raise Unreadable(f"{what} lacks what a chart has, a result: pull it again.")
+    result = read_as(Result, told.result[0], what=what)
+    if result.meta.symbol.upper() != symbol:
+        raise Unreadable(f"{what} is that of {result.meta.symbol!r:.60}.")
     return result
 
 
-def _zone(meta: Mapping[str, Any], symbol: str) -> ZoneInfo:
-    name = meta.get("exchangeTimezoneName")
+def _zone(name: str, symbol: str) -> ZoneInfo:
     try:
-        return ZoneInfo(str(name))
-    except (ZoneInfoNotFoundError, ValueError) as reason:
-        raise Unreadable(f"The chart of {symbol} is in an unknown time zone, {name!r}.") from reason
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as reason:  # the last: it is a folder
+        raise Unreadable(
+            f"The chart of {symbol} is in an unknown time zone, {name!r:.60}."
+        ) from reason
 
 
 def _session(stamp: object, zone: ZoneInfo, symbol: str) -> date:
     """Return the exchange's date; a midnight stamped an hour early is the day it begins."""
     if not isinstance(stamp, int | float):
-        raise Unreadable(f"The chart of {symbol} has {stamp!r} where seconds should be.")
+        raise Unreadable(
+            f"The chart of {symbol} has {reprlib.repr(stamp)} where seconds should be."
+        )
     try:
         local = datetime.fromtimestamp(stamp, UTC).astimezone(zone)
+        return local.date() + timedelta(days=int(local.hour >= LATE_HOUR))
     except (OverflowError, ValueError, OSError) as reason:
-        raise Unreadable(f"The chart of {symbol} has a time of {stamp!r}.") from reason
-    return local.date() + timedelta(days=int(local.hour >= LATE_HOUR))
+        raise Unreadable(f"The chart of {symbol} has a time of {reprlib.repr(stamp)}.") from reason
 
 
-def _bars(
-    result: Mapping[str, Any], zone: ZoneInfo, splits: Sequence[_Split], symbol: str
-) -> pl.DataFrame:
+def _bars(result: Result, zone: ZoneInfo, splits: Sequence[_Split], symbol: str) -> pl.DataFrame:
     """Return all bars of the answer as traded, currency left open."""
-    stamps = result.get("timestamp") or []
-    columns = _columns(result, len(stamps), symbol)
+    stamps = result.timestamp or []
+    columns = _columns(result.indicators, len(stamps), symbol)
     rows: list[tuple[Any, ...]] = []
     for at, stamp in enumerate(stamps):
         session = _session(stamp, zone, symbol)
@@ -194,15 +195,10 @@ def _bars(
     return pl.DataFrame(rows, schema=RAW_BARS, orient="row")
 
 
-def _columns(result: Mapping[str, Any], rows: int, symbol: str) -> dict[str, Sequence[object]]:
+def _columns(told: Indicators, rows: int, symbol: str) -> dict[str, Sequence[object]]:
     """Return open to volume and adj_close, each as long as the time stamps."""
-    try:
-        quotes = result["indicators"]["quote"][0]
-        adjusted = result["indicators"].get("adjclose") or [{}]
-        columns = {name: quotes.get(name) for name in (*PRICES, "volume")}
-        columns["adj_close"] = adjusted[0].get("adjclose")
-    except (KeyError, IndexError, TypeError, AttributeError) as reason:
-        raise Unreadable(f"The chart of {symbol} lacks its quotes ({reason!r}).") from reason
+    adjusted = told.adjclose[0].adjclose if told.adjclose else None
+    columns = {**dict(told.quote[0]), "adj_close": adjusted}
     filled = {name: [None] * rows if cells is None else cells for name, cells in columns.items()}
     uneven = [f"{name} {len(cells)}" for name, cells in filled.items() if len(cells) != rows]
     if uneven:
@@ -215,17 +211,24 @@ def _splits(told: Mapping[str, Any], zone: ZoneInfo, symbol: str) -> list[_Split
     for event in told.values():
         try:
             ratio = float(event["numerator"]) / float(event["denominator"])
-            day = _session(event["date"], zone, symbol)
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as reason:
-            raise Unreadable(f"A split of {symbol} cannot be read: {str(event)[:120]}.") from reason
-        if not 0 < ratio < float("inf"):
-            raise Unreadable(f"A split of {symbol} on {day} gives {ratio} shares for one.")
-        splits.append(_Split(day, ratio))
-    return sorted(splits)
+            splits.append(_Split(_session(event["date"], zone, symbol), ratio))
+        except (KeyError, TypeError, ValueError, ArithmeticError) as reason:
+            raise Unreadable(
+                f"A split of {symbol} cannot be read: {reprlib.repr(event)}."
+            ) from reason
+    splits.sort()
+    factor = 1.0
+    for split in reversed(splits):  # what is put back is a product of them, from the last one on
+        factor *= split.ratio
+        if not 0 < factor < float("inf"):
+            raise Unreadable(
+                f"Splits of {symbol} from {split.ex_session} on give {factor} shares for one."
+            )
+    return splits
 
 
 def _paid(
-    events: Mapping[str, Any],
+    events: Events,
     zone: ZoneInfo,
     splits: Sequence[_Split],
     symbol: str,
@@ -233,10 +236,10 @@ def _paid(
 ) -> list[tuple[date, str, str, float | None]]:
     """Return what each ex session paid in cash, per share as it traded that day."""
     paid: dict[date, float | None] = {}
-    for kind in ("dividends", "capitalGains"):
-        for event in (events.get(kind) or {}).values():
+    for kind in (events.dividends, events.capitalGains):
+        for event in (kind or {}).values():
             if not isinstance(event, dict) or "date" not in event:
-                raise Unreadable(f"A dividend of {symbol} cannot be read: {str(event)[:120]}.")
+                raise Unreadable(f"A dividend of {symbol} cannot be read: {reprlib.repr(event)}.")
             day = _session(event["date"], zone, symbol)
             amount = number_of(event.get("amount"))
             if event.get("currency", currency) != currency:
@@ -249,20 +252,23 @@ def _paid(
     ]
 
 
-def _listing(meta: Mapping[str, Any], zone: ZoneInfo, symbol: str, last: date) -> pl.DataFrame:
-    began = meta.get("firstTradeDate")
+def _listing(meta: Meta, zone: ZoneInfo, symbol: str, last: date) -> pl.DataFrame:
+    began = meta.firstTradeDate
     since = _session(began, zone, symbol) if isinstance(began, int) else None
-    currency = meta.get("currency")
     row = {
         "symbol": symbol,
-        "name": meta.get("longName") or meta.get("shortName"),
-        "asset_class": KINDS.get(str(meta.get("instrumentType")), "unknown"),
+        "name": meta.longName or meta.shortName,
+        "asset_class": KINDS.get(meta.instrumentType or "", "unknown"),
         "from_session": since if since and since <= last else None,
-        "exchange": meta.get("exchangeName"),
-        "currency": MINOR.get(str(currency), currency),
-        "multiplier": 0.01 if currency in MINOR else None,
+        "exchange": meta.exchangeName,
+        "currency": _major(meta.currency),
+        "multiplier": 0.01 if meta.currency in MINOR else None,
     }
     return shaped(pl.DataFrame([row]), RAW_LISTINGS)
+
+
+def _major(currency: str | None) -> str | None:
+    return MINOR.get(currency, currency) if currency else currency
 
 
 def _factor(splits: Sequence[_Split], *, after: date) -> float:

@@ -55,6 +55,17 @@ def altered(**changes: object) -> bytes:
     return json.dumps(whole).encode()
 
 
+def meta(**changes: object) -> bytes:
+    """Return a chart of something else, or from elsewhere."""
+    return json.dumps(told("AAPL", APPLE, **changes)).encode()
+
+
+def split(*numerators: float) -> dict[str, object]:
+    """Return splits of one day long ago."""
+    told = [{"date": 1, "numerator": number, "denominator": 1} for number in numerators]
+    return {"splits": {str(at): event for at, event in enumerate(told)}}
+
+
 def pulled(night: date = NIGHT, until: date = NIGHT, **settings: object) -> Delivery:
     with Vendor(ROUTES) as vendor:
         charts = source(vendor.url, **settings)
@@ -183,14 +194,29 @@ def test_lists_since_when_it_trades_unless_that_lies_ahead(day, since):
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b'{"finance": {}}', "lacks what a chart has"),
+        (b'{"finance": {}}', "at chart: Field required"),
         (b'{"chart": {"result": null, "error": null}}', "lacks what a chart has"),
         (b'{"chart": {"result": [], "error": {"code": "Not Found"}}}', "Not Found"),
         (altered(timestamp=[1, 2]), "2 days but"),
         (altered(timestamp=["soon"] * 5), "where seconds should be"),
         (altered(timestamp=[1e30] * 5), "has a time of"),
         (altered(timestamp=[stamp(row[0]) for row in APPLE[::-1]]), "order of time"),
-        (altered(indicators={"quote": []}), "lacks its quotes"),
+        (altered(indicators={"quote": []}), r"at indicators\.quote: List should have at least 1"),
+        (altered(indicators={"quote": [{"open": 5}]}), r"at indicators\.quote\.0\.open.* found 5"),
+        (altered(timestamp=5), "at timestamp: .*list; found 5"),
+        (altered(events=[1]), "at events: .*dictionary"),
+        (altered(events={"splits": [1]}), r"at events\.splits: .*dictionary"),
+        (altered(events={"dividends": [1]}), r"at events\.dividends: .*dictionary"),
+        (meta(currency=["USD"]), r"at meta\.currency: .*string; found \['USD'\]"),
+        (meta(exchangeName=["NMS"]), r"at meta\.exchangeName: .*string"),
+        (meta(longName="Apple \ud800"), r"at meta\.longName: .*surrogates not allowed"),
+        (
+            altered(meta={"symbol": "AAPL", "exchangeTimezoneName": "America"}),
+            "unknown time zone, 'America'",
+        ),
+        (altered(events=split(10**400)), "split of AAPL cannot be read"),
+        (altered(events=split(1e-200, 1e-200)), "from 1969-12-31 on give 0.0 shares"),
+        (meta(exchangeTimezoneName="UTC", firstTradeDate=253402300799), "has a time of"),
         (altered(events={"splits": {"1": {"date": 1, "numerator": 4}}}), "split of AAPL"),
         (altered(events={"splits": {"1": {**SPLIT, "date": 1, "numerator": 0}}}), "0.0 shares"),
         (altered(events={"dividends": {"1": {"amount": 1}}}), "dividend of AAPL"),

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import polars as pl
+from pydantic import PlainValidator
 
 from conf.schema import EdgarSource
 from tasks.market.frames import RAW_FUNDAMENTALS, RAW_LISTINGS, shaped
@@ -15,11 +16,37 @@ from tasks.market.fundamentals import ANNUAL_FORMS
 from tasks.market.sources.answers import day_of, json_of, number_of
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
+from tasks.market.sources.shapes import Part, Words, read_as
 from tasks.market.sources.web_data import Reach, WebData, delivery
 
 UNITS = ("USD", "shares", "USD/shares")  # the first of these that a figure is stated in
 QUARTER = range(70, 121)  # days: 12 weeks to 17, as retailers count them
 YEAR = range(350, 381)
+
+
+def _day(sent: object) -> date:
+    day = day_of(sent)
+    if day is None:
+        raise ValueError("it should be a day")
+    return day
+
+
+Day = Annotated[date, PlainValidator(_day)]
+
+
+class _Fact(Part):
+    filed: Day
+    end: Day
+    start: Annotated[date | None, PlainValidator(_day)] = None  # a balance has none
+    val: Any = None
+    form: Words | None = None
+    accn: str | None = None
+
+
+class _Company(Part):
+    cik: int
+    entityName: Words
+    facts: dict[str, Any]
 
 
 class EdgarData(WebData):
@@ -109,12 +136,11 @@ def fundamentals(
     for item, tags in items.items():
         for tag, unit in product(reversed(tags), reversed(UNITS)):  # what counts is written last
             for fact in _told(facts, tag, unit, symbol):
-                filed, end = _day(fact, "filed", symbol), _day(fact, "end", symbol)
-                if filed > until or not _counts(fact, end, symbol):
+                if fact.filed > until or not _counts(fact):
                     continue
-                value = number_of(fact.get("val"))
-                if value is not None or (filed, end, item) not in rows:
-                    rows[filed, end, item] = (symbol, value, str(fact.get("form", "")))
+                key, value = (fact.filed, fact.end, item), number_of(fact.val)
+                if value is not None or key not in rows:
+                    rows[key] = (symbol, value, fact.form or "")
     return pl.DataFrame(
         [
             (end, symbol, item, value, form, filed)
@@ -130,7 +156,7 @@ def company_numbers(body: bytes) -> dict[str, int]:
     listed = json_of(body, what="The SEC's list of tickers")
     try:
         return {row["ticker"].upper(): int(row["cik_str"]) for row in listed.values()}
-    except (ValueError, TypeError, KeyError, AttributeError) as reason:
+    except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as reason:
         raise Unreadable(
             f"The SEC's list of tickers is not what it was ({reason!r}): look at tickers_url."
         ) from reason
@@ -138,16 +164,11 @@ def company_numbers(body: bytes) -> dict[str, int]:
 
 def _company(body: bytes, symbol: str, number: str) -> dict[str, Any]:
     """Return company facts once they are sure to be those of `number`."""
-    company = json_of(body, what=f"The company facts of {symbol}")
-    try:
-        found = f"CIK{int(company['cik']):010d}"
-        whole = isinstance(company["facts"], dict) and isinstance(company["entityName"], str)
-    except (ValueError, TypeError, KeyError) as reason:
-        raise Unreadable(f"Facts of {symbol} ({number}) cannot be read: {reason!r}.") from reason
+    company: dict[str, Any] = json_of(body, what=f"The company facts of {symbol}")
+    what = f"What was sent as facts of {symbol} ({number})"
+    found = f"CIK{read_as(_Company, company, what=what).cik:010d}"
     if found != number:
-        raise Unreadable(f"Facts of {symbol} ({number}) were asked for; these are of {found}.")
-    if not whole:
-        raise Unreadable(f"Facts of {symbol} ({number}) hold no facts, or no name.")
+        raise Unreadable(f"Facts of {symbol} ({number}) were asked for; these are of {found:.40}.")
     return company
 
 
@@ -163,25 +184,18 @@ def _facts(company: Mapping[str, Any], symbol: str) -> dict[str, Any]:
     return merged
 
 
-def _told(facts: Mapping[str, Any], tag: str, unit: str, symbol: str) -> list[Mapping[str, Any]]:
+def _told(facts: Mapping[str, Any], tag: str, unit: str, symbol: str) -> list[_Fact]:
     """Return what was told in one unit; of one day's filings the last (by its number) is last."""
     try:
         told = facts[tag]["units"].get(unit, []) if tag in facts else []
-        return sorted(told, key=lambda fact: str(fact.get("accn", "")))
+        facts_told = [read_as(_Fact, fact, what=f"A fact of {symbol} ({tag})") for fact in told]
     except (TypeError, KeyError, AttributeError) as reason:
         raise Unreadable(f"{tag} of {symbol} cannot be read ({reason!r}).") from reason
+    return sorted(facts_told, key=lambda fact: fact.accn or "")
 
 
-def _counts(fact: Mapping[str, Any], end: date, symbol: str) -> bool:
-    if "start" not in fact:
+def _counts(fact: _Fact) -> bool:
+    if fact.start is None:
         return True
-    days = (end - _day(fact, "start", symbol)).days + 1
-    annual = str(fact.get("form", "")).startswith(ANNUAL_FORMS)
-    return days in (YEAR if annual else QUARTER)
-
-
-def _day(fact: Mapping[str, Any], key: str, symbol: str) -> date:
-    day = day_of(fact.get(key))
-    if day is None:
-        raise Unreadable(f"A fact of {symbol} has no day {key!r} ({fact.get(key)!r}).")
-    return day
+    days = (fact.end - fact.start).days + 1
+    return days in (YEAR if (fact.form or "").startswith(ANNUAL_FORMS) else QUARTER)

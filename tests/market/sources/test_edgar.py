@@ -1,6 +1,7 @@
 """Filings are known from the day they were filed; what is restated later never hides it."""
 
 import json
+import math
 from datetime import date
 
 import pytest
@@ -133,11 +134,18 @@ def test_a_fact_without_its_days_is_named(key):
         read({"Assets": [broken]}, ASSETS)
 
 
+@pytest.mark.parametrize("form", ["10-\ud800", 10, ["10-Q"]])
+def test_a_form_that_is_no_text_is_named(form):
+    with pytest.raises(Unreadable, match=r"A fact of A \(Assets\).* at form: "):
+        read({"Assets": [fact("2018-12-31", 1.0, "2019-02-01", form)]}, ASSETS)
+
+
 def test_reads_the_list_of_tickers():
     told = {"0": {"cik_str": 320193, "ticker": "AAPL", "title": "Apple Inc."}}
     assert company_numbers(json.dumps(told).encode()) == {"AAPL": 320193}
-    with pytest.raises(Unreadable, match="tickers_url"):
-        company_numbers(b'{"data": [[320193]]}')
+    for other in (b'{"data": [[320193]]}', b'{"0": {"cik_str": Infinity, "ticker": "AAPL"}}'):
+        with pytest.raises(Unreadable, match="tickers_url"):
+            company_numbers(other)
 
 
 # --- a source ------------------------------------------------------------------------------------
@@ -217,7 +225,10 @@ def test_a_company_that_is_not_listed_is_named():
         pulled(NIGHT, routes=routes)
 
 
-@pytest.mark.parametrize("change", [{"cik": 1067983}, {"cik": None}, {"facts": []}])
+@pytest.mark.parametrize(
+    "change",
+    [{"cik": 1067983}, {"cik": None}, {"cik": math.inf}, {"facts": []}, {"entityName": "\ud800"}],
+)
 def test_facts_that_are_not_the_companys_own_are_refused(change):
     other = {**APPLE, **change}
     routes = {**ROUTES, FACTS: lambda request: Answer(json.dumps(other).encode())}

@@ -80,8 +80,8 @@ def _rows(payload: Payload, night: date) -> list[dict[str, Any]]:
     rows = json_of(payload.body, what=what)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Unreadable(f"{what} is no list of rows.")
-    if short := next((row for row in rows if not row.keys() >= NEEDED), None):
-        raise Unreadable(f"{what} lacks {', '.join(sorted(NEEDED - short.keys()))} in a row.")
+    if absent := next((gap for row in rows if (gap := NEEDED - row.keys())), None):
+        raise Unreadable(f"{what} lacks {', '.join(sorted(absent))} in a row.")
     if later := [row["date"] for row in rows if (day_of(row["date"]) or night) > night]:
         raise Unreadable(
             f"{what} has rows after the night, the last of {str(max(later))[:10]}: the vendor's "

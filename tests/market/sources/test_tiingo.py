@@ -132,6 +132,8 @@ def test_fields_that_are_missing_are_named():
     short = {key: value for key, value in row().items() if key not in ("close", "divCash")}
     with pytest.raises(Unreadable, match="lacks close, divCash in a row"):
         read(row(), short)
+    with pytest.raises(Unreadable, match="lacks adjClose, close, date, divCash, high"):
+        read(row(), {})
 
 
 def test_the_key_goes_to_the_server_and_nowhere_else(vendor):

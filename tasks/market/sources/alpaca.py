@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from conf.schema import AlpacaSource
 from tasks.market.frames import RAW_BARS
-from tasks.market.sources.answers import json_of, number_of, shown
+from tasks.market.sources.answers import list_of, number_of, shown
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web import Unwelcome
 from tasks.market.sources.web_data import Reach, WebData, delivery
@@ -126,7 +126,7 @@ def _rows(payload: Payload, reach: Reach) -> Iterator[dict[str, Any]]:
     """Yield the bars of a payload from the night's own days; none may be later."""
     what = _brief(payload.request)
     asked = set(payload.request.split(" ")[4].split(","))
-    for sent in json_of(payload.body, what=what):
+    for sent in list_of(payload.body, what=what):
         for symbol, bar in _page(sent, what=what):
             if symbol not in asked:
                 raise Unreadable(f"{what}: {_shown(symbol)} was not asked for.")

@@ -1,6 +1,7 @@
 """What an answer looks like: whether it is what was asked for, and how it is opened."""
 
 import json
+import reprlib
 import zipfile
 import zlib
 from codecs import getincrementaldecoder
@@ -79,6 +80,14 @@ def json_of(body: bytes, *, what: str) -> Any:
         return json.loads(text_of(body, what=what))
     except (ValueError, RecursionError) as reason:
         raise Unreadable(f"{what} is no JSON ({reason}).") from reason
+
+
+def list_of(body: bytes, *, what: str) -> list[Any]:
+    """Return a kept JSON answer that must be a list."""
+    sent = json_of(body, what=what)
+    if not isinstance(sent, list):
+        raise Unreadable(f"{what} should be a list; found {reprlib.repr(sent):.80}.")
+    return sent
 
 
 def text_of(body: bytes, *, what: str) -> str:

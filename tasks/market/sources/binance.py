@@ -1,5 +1,6 @@
 """Daily candles of crypto pairs from Binance's public market data, in UTC days."""
 
+import reprlib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -10,7 +11,7 @@ import polars as pl
 
 from conf.schema import BinanceSource
 from tasks.market.frames import RAW_BARS, RAW_LISTINGS, shaped
-from tasks.market.sources.answers import json_of, number_of
+from tasks.market.sources.answers import list_of, number_of
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web import Unwelcome
 from tasks.market.sources.web_data import Reach, WebData, delivery
@@ -100,9 +101,7 @@ def candles(body: bytes, page: Page, *, night: date) -> pl.DataFrame:
     lies outside the page means that something else was answered. Volume is in units of the base
     currency. What cannot be read as a number is null.
     """
-    sent = json_of(body, what=f"The candles of {page.symbol}")
-    if not isinstance(sent, list):
-        raise Unreadable(f"Candles of {page.symbol} should be a list; found {str(sent)[:80]}.")
+    sent = list_of(body, what=f"The answer with candles of {page.symbol}")
     rows = [_bar(candle, page.symbol) for candle in sent]
     finished = [row for row in rows if row[0] != night + timedelta(days=1)]
     if strange := [row[0] for row in finished if not page.first <= row[0] <= page.last]:
@@ -175,7 +174,9 @@ def _listings(bars: pl.DataFrame) -> pl.DataFrame:
 def _bar(candle: Any, symbol: str) -> tuple[Any, ...]:
     """Return the row of `RAW_BARS` of one candle."""
     if not isinstance(candle, list) or len(candle) != CELLS:
-        raise Unreadable(f"A candle of {symbol} has {CELLS} cells; found {str(candle)[:80]}.")
+        raise Unreadable(
+            f"A candle of {symbol} has {CELLS} cells; found {reprlib.repr(candle):.80}."
+        )
     opened, closes = candle[0], candle[6]
     if not isinstance(opened, int) or opened % DAY_MS or closes != opened + DAY_MS - 1:
         raise Unreadable(

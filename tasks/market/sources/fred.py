@@ -15,7 +15,7 @@ import polars as pl
 
 from conf.schema import FredSource
 from tasks.market.frames import RAW_SERIES
-from tasks.market.sources.answers import day_of, days_in, json_of, number_of, table_of
+from tasks.market.sources.answers import day_of, days_in, list_of, number_of, table_of
 from tasks.market.sources.knowledge import known_within
 from tasks.market.sources.protocol import Delivery, Payload, Place, Unreadable
 from tasks.market.sources.web import Unwelcome
@@ -190,7 +190,7 @@ def _published(body: bytes, series: str, first: date, *, whole: bool) -> pl.Data
     """Return what was published from `first` on, and, if `whole`, what was known before it."""
     what = f"What was published of {series}"
     rows: list[tuple[date | None, float | None, date | None]] = []
-    for page in json_of(body, what=what):
+    for page in list_of(body, what=what):
         for row in _observations(page, what=what):
             known = day_of(row["realtime_start"])
             if known is not None and known < first:

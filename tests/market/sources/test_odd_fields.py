@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from tasks.market.sources.binance import BinanceData
 from tasks.market.sources.edgar import company_numbers
-from tasks.market.sources.protocol import Payload, Unreadable
+from tasks.market.sources.protocol import Payload, Place, Unreadable
 from tasks.market.sources.web_data import WebData
-from tests.market.sources.cases import edgar, tiingo, yahoo
+from tests.market.sources.cases import alpaca, binance, edgar, fred, tiingo, yahoo
 
 NOWHERE = "http://127.0.0.1:9"
 ODD = [  # as JSON writes them
@@ -35,12 +36,19 @@ HERE = "the place of the odd one"
 PAID = {"date": "2020-08-28", "amount": 0.205, "currency": "USD"}
 NAMED = {"longName": "Apple Inc.", "exchangeName": "NMS", "firstTradeDate": 345479400}
 EVENTS = {"splits": [yahoo.SPLIT], "dividends": [PAID]}
+PUBLISHED = {"realtime_start": "2021-03-05", "date": "2021-03-04", "value": "1.54"}
 FLOW = edgar.fact("2019-03-30", 58015e6, "2019-05-01", start="2018-12-30")
 ROW = {"date": "2020-08-31", **dict(zip(tiingo.NAMES, tiingo.ROWS["AAPL"][2][1:], strict=True))}
 
 
 def reading(source: WebData, night: date, request: str) -> Callable[[bytes], object]:
     return lambda body: source.normalise([Payload(night, request, body, "observed")])
+
+
+def asked(source: WebData, night: date) -> Callable[[bytes], object]:
+    """Return what reads the answer to the first request of a live night."""
+    source.nights(night)
+    return reading(source, night, source.requests(source._reach(night))[0])
 
 
 # whose answer -> a good one, and what reads it
@@ -57,6 +65,18 @@ ANSWERS: dict[str, tuple[Any, Callable[[bytes], object]]] = {
     "tiingo": (
         [ROW],
         reading(tiingo.source(NOWHERE), tiingo.NIGHT, "prices AAPL 2020-08-28 2020-09-01"),
+    ),
+    "alpaca": (
+        [{"bars": {"AAPL": [alpaca.bar("AAPL", "2022-03-15")]}, "next_page_token": None}],
+        asked(alpaca.source(NOWHERE), alpaca.NIGHT),
+    ),
+    "binance": (
+        [binance.candle(binance.NIGHT, binance.ROWS["BTCUSDT"][5])],
+        asked(BinanceData(binance.settings(NOWHERE), Place()), binance.NIGHT),
+    ),
+    "fred": (
+        [{"count": 1, "observations": [PUBLISHED]}],
+        asked(fred.source(NOWHERE, key_variable="FRED_API_KEY"), fred.NIGHT),
     ),
 }
 

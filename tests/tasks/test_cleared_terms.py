@@ -1,6 +1,5 @@
 """A listing that changes what a name is worth waits for a person, and counts from then on."""
 
-import logging
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -8,46 +7,26 @@ import pytest
 
 from tasks.execution.release import current
 from tasks.market import frames
+from tasks.market.sources.protocol import Delivery
 from tasks.settings import open_lake
-from tests.house import LAST
+from tests.tasks.altered import DAY, house_where
 
 pytestmark = pytest.mark.slow
 NOON = datetime(2020, 12, 31, 12, tzinfo=UTC)
-DAY, NEXT = date(2020, 12, 17), date(2020, 12, 18)
+NEXT = date(2020, 12, 18)
+
+
+def in_euros(delivery: Delivery, symbol: str) -> Delivery:
+    row = {"symbol": symbol, "asset_class": "equity", "currency": "EUR"}
+    told = frames.shaped(pl.DataFrame([row]), frames.RAW_LISTINGS)
+    return delivery._replace(listings=pl.concat([delivery.listings, told]))
 
 
 @pytest.fixture
 def switched(build, monkeypatch):
     """Give a house where one night lists one name in euros, and that name."""
-    from tasks import ingest, judge, quarantine
-
-    opened = judge.open_source
-
-    def in_euros(name: str):
-        feed = opened(name)
-        normalise = feed.normalise
-
-        def read(payloads):
-            delivery = normalise(payloads)
-            if delivery.night != DAY:
-                return delivery
-            row = {"symbol": symbol, "asset_class": "equity", "currency": "EUR"}
-            told = frames.shaped(pl.DataFrame([row]), frames.RAW_LISTINGS)
-            return delivery._replace(listings=pl.concat([delivery.listings, told]))
-
-        feed.normalise = read
-        return feed
-
-    for module in (judge, quarantine):
-        monkeypatch.setattr(module, "open_source", in_euros)
-    monkeypatch.setattr(quarantine, "get_run_logger", lambda: logging.getLogger("night"))
-    house = build("switched")
-    with house.open():
-        ingest.land_deliveries.fn("tiny", LAST)
-        feed = opened("tiny")
-        bars = feed.normalise(list(feed.pull([DAY]))).bars
-        symbol = bars.filter(pl.col("session") == DAY)["symbol"].sort()[0]
-        yield house, symbol
+    with house_where(build, monkeypatch, in_euros) as found:
+        yield found
 
 
 def clear(symbol: str) -> str:

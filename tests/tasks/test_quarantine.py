@@ -1,55 +1,33 @@
 """A person lets rows out of quarantine: they count from then on, and the past stays as it was."""
 
-import logging
 from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
 
 from tasks.execution.release import current
+from tasks.market.sources.protocol import Delivery
 from tasks.settings import open_lake
-from tests.house import LAST
+from tests.tasks.altered import DAY, house_where
 
 pytestmark = pytest.mark.slow
 NOON = datetime(2020, 12, 31, 12, tzinfo=UTC)
-DAY, NEXT, AFTER = date(2020, 12, 17), date(2020, 12, 18), date(2020, 12, 21)
+NEXT, AFTER = date(2020, 12, 18), date(2020, 12, 21)
+
+
+def tenfold(delivery: Delivery, symbol: str) -> Delivery:
+    prices = pl.col("open", "high", "low", "close")
+    hit = (pl.col("symbol") == symbol) & (pl.col("session") == DAY)
+    return delivery._replace(
+        bars=delivery.bars.with_columns(pl.when(hit).then(prices * 10).otherwise(prices))
+    )
 
 
 @pytest.fixture
 def odd(build, monkeypatch):
     """Give a house where one name's close is ten times too high on one night, and that name."""
-    from tasks import judge, quarantine
-
-    opened = judge.open_source
-
-    def tenfold(name: str):
-        feed = opened(name)
-        normalise = feed.normalise
-
-        def read(payloads):
-            delivery = normalise(payloads)
-            if delivery.night != DAY:
-                return delivery
-            prices = pl.col("open", "high", "low", "close")
-            hit = (pl.col("symbol") == symbol) & (pl.col("session") == DAY)
-            bars = delivery.bars.with_columns(pl.when(hit).then(prices * 10).otherwise(prices))
-            return delivery._replace(bars=bars)
-
-        feed.normalise = read
-        return feed
-
-    for module in (judge, quarantine):
-        monkeypatch.setattr(module, "open_source", tenfold)
-    monkeypatch.setattr(quarantine, "get_run_logger", lambda: logging.getLogger("night"))
-    house = build("odd")
-    with house.open():
-        from tasks import ingest
-
-        ingest.land_deliveries.fn("tiny", LAST)
-        feed = opened("tiny")
-        own = feed.normalise(list(feed.pull([DAY]))).bars.filter(pl.col("session") == DAY)
-        symbol = own["symbol"].sort()[0]
-        yield house, symbol
+    with house_where(build, monkeypatch, tenfold) as found:
+        yield found
 
 
 def clear(symbol: str, reason: str = "the company said so", night: date = DAY) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -13,22 +13,12 @@ from tasks.market.sources.alpaca import AlpacaData
 from tasks.market.sources.protocol import Payload, Unreadable
 from tasks.market.sources.web import Refused, Unwelcome
 from tasks.market.sources.web_data import Reach
-from tests.market.sources.cases.alpaca import NIGHT, ROUTES, STAMPS, bar, bars, page, source
-from tests.market.sources.vendor import Answer, Vendor
+from tests.market.sources.cases.alpaca import NIGHT, STAMPS, bar, bars, page, source
+from tests.market.sources.cases.alpaca import ROUTES as ROUTES
+from tests.market.sources.vendor import Answer
 
 REQUEST = "bars 2022-03-11 2022-03-15 2022-03-15 AAPL,MSFT"
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture(scope="module")
-def vendor() -> Iterator[Vendor]:
-    with Vendor(ROUTES) as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _healthy(vendor: Vendor) -> None:
-    vendor.routes, vendor.fault = ROUTES, None
 
 
 def pulled(feed: AlpacaData, newest: date, night: date) -> Any:

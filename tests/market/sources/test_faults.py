@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import get_args
@@ -25,12 +25,6 @@ BRISK = [name for name in FAULTS if name not in WAITING]
 FAST = ("tiingo", "ecb")  # the others run with the slow tests
 MOST_MEMORY = 256 << 10  # KiB more than before
 SLACK_S = 3.0  # of a busy machine
-
-
-@pytest.fixture(scope="module")
-def vendor() -> Iterator[Vendor]:
-    with Vendor() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Without a key FRED's figures are known no earlier than they can have been."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 
 import polars as pl
@@ -8,21 +7,10 @@ import pytest
 
 from tasks.market.sources.fred import FredData
 from tasks.market.sources.protocol import Payload, Unreadable
-from tests.market.sources.cases.fred import AAA, DGS10, ROUTES, rows, source
-from tests.market.sources.vendor import Vendor
+from tests.market.sources.cases.fred import AAA, DGS10, rows, source
+from tests.market.sources.cases.fred import ROUTES as ROUTES
 
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture(scope="module")
-def vendor() -> Iterator[Vendor]:
-    with Vendor(ROUTES) as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _healthy(vendor: Vendor) -> None:
-    vendor.routes, vendor.fault = ROUTES, None
 
 
 def pulled(feed: FredData, newest: date, night: date) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import date
 
 import polars as pl
@@ -13,22 +12,12 @@ from tasks.market.sources.fred import FredData
 from tasks.market.sources.protocol import Place
 from tasks.market.sources.web import Refused, Unwelcome
 from tasks.market.sources.web_data import Reach
-from tests.market.sources.cases.fred import KEY, PUBLISHED, ROUTES, publications, rows, source
-from tests.market.sources.vendor import Answer, Vendor
+from tests.market.sources.cases.fred import KEY, PUBLISHED, publications, rows, source
+from tests.market.sources.cases.fred import ROUTES as ROUTES
+from tests.market.sources.vendor import Answer
 
 NOWHERE = "http://127.0.0.1:9"
 KEYED = {"key_variable": "FRED_API_KEY", "series": {"yield_10y": "DGS10"}}
-
-
-@pytest.fixture(scope="module")
-def vendor() -> Iterator[Vendor]:
-    with Vendor(ROUTES) as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _healthy(vendor: Vendor) -> None:
-    vendor.routes, vendor.fault = ROUTES, None
 
 
 def pulled(feed: FredData, newest: date, night: date) -> pl.DataFrame:

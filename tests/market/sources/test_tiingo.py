@@ -1,7 +1,6 @@
 """Tiingo's rows become bars as traded, and the actions of their own day."""
 
 import json
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -12,20 +11,9 @@ from tasks.market.sources.protocol import Payload, Place, Unreadable
 from tasks.market.sources.tiingo import TiingoData
 from tasks.market.sources.web import Unwelcome
 from tests.market.sources.cases.tiingo import KEY, NAMES, NIGHT, ROUTES, ROWS, source
-from tests.market.sources.vendor import Answer, Vendor
+from tests.market.sources.vendor import Answer
 
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture(scope="module")
-def vendor() -> Iterator[Vendor]:
-    with Vendor(ROUTES) as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _healthy(vendor: Vendor) -> None:
-    vendor.routes, vendor.fault = ROUTES, None
 
 
 def pulled(feed: TiingoData, newest: date, night: date) -> Any:

@@ -3,7 +3,6 @@
 import gzip
 import json
 import logging
-from collections.abc import Iterator
 from datetime import date
 
 import pytest
@@ -12,9 +11,10 @@ from pydantic import SecretStr, ValidationError
 from conf.schema import TiingoSource, WebSource
 from tasks.market.sources.spool import Spool
 from tasks.market.sources.web import Refused, Unwelcome, Web
-from tests.market.sources.vendor import QUICK, Answer, Vendor
+from tests.market.sources.vendor import QUICK, Answer
 
 NIGHT = date(2020, 1, 2)
+ROUTES = {"/x": lambda request: Answer(b'{"a": 1}')}
 
 
 class Clock:
@@ -30,21 +30,6 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Vendor]:
-    with Vendor() as vendor:
-        yield vendor
-
-
-@pytest.fixture
-def vendor(server: Vendor) -> Vendor:
-    server.routes = {"/x": lambda request: Answer(b'{"a": 1}')}
-    server.fault = None
-    server.calls.clear()
-    server.headers.clear()
-    return server
 
 
 def settings(url: str, **changes: object) -> TiingoSource:

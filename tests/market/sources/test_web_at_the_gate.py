@@ -1,7 +1,6 @@
 """What sources over the web bring in a live night passes the gate, what they tell again too."""
 
 import json
-from collections.abc import Iterator
 from datetime import date
 
 import polars as pl
@@ -13,7 +12,7 @@ from tasks.market import frames
 from tasks.market.calendar import Calendar
 from tests.market.sources.cases import tiingo, yahoo
 from tests.market.sources.test_faults import NAMES, case_of, delivered
-from tests.market.sources.vendor import Answer, Route, Vendor, WebCase
+from tests.market.sources.vendor import Answer, Route, WebCase
 
 KEYS = {
     "bars": ["session", "symbol", "close"],
@@ -23,22 +22,12 @@ KEYS = {
 PAID = "2020-08-31"
 
 
-@pytest.fixture
-def vendor() -> Iterator[Vendor]:
-    with Vendor() as server:
-        yield server
-
-
 def desk_of(name: str, case: WebCase) -> Desk:
-    """Return a desk that knows nothing yet.
-
-    A source whose figures are published late is set to look back that far, as it must be.
-    """
+    """Return a desk that knows nothing yet."""
     conf = case.source._web_conf
-    back = max(conf.look_back, min(getattr(conf, "lag_days", 0), 60))
     return Desk(
         name,
-        conf.model_copy(update={"look_back": back}),
+        conf,
         Calendar(conf.calendar),
         bars=frames.empty(frames.BARS),
         listings=frames.empty(frames.LISTINGS),

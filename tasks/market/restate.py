@@ -1,5 +1,6 @@
 """Prices restated for splits, dividends and rolls as they are read, with what was known then."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -7,11 +8,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.market.history import KINDS, Array
-from tasks.market.ordering import Codes
 
 Adjustment = Literal["ratio", "difference"]
 PRICES = ("open", "high", "low", "close")
 KEY = ["instrument", "ex_session"]
+Places = NDArray[np.int32]
+_ROWS = 1 << 20  # restated at once: larger arrays are given back to the system after each step
 _DAYS = 1 << 20  # more days than any calendar has, to number names and days together
 
 
@@ -44,22 +46,31 @@ def adjusted_prices(
     """
     _refuse_odd(actions)
     steps = _per_session(actions, adjustment)
-    next_N, due_N = _next_steps(bars, steps)
-    steps = _restatements(_with_reference(steps, bars, next_N, due_N))
-    prices = [name for name in PRICES if name in bars.columns]
-    volume = [name for name in ("volume",) if name in bars.columns]
-    found = bars.select("session", "instrument", *prices, *volume).with_columns(
-        price_factor=_of_bars(steps["price_factor"], next_N, due_N, none=1.0),
-        split_factor=_of_bars(steps["split_factor"], next_N, due_N, none=1.0),
+    named = [name for name in (*PRICES, "volume") if name in bars.columns]
+    bars = bars.select("session", "instrument", *named)
+    parts = list(bars.iter_slices(_ROWS)) or [bars]
+    next_P = [_next_steps(part, steps) for part in parts]
+    steps = _restatements(_with_reference(steps, parts, next_P))
+    restated = zip(parts, next_P, strict=True)
+    return pl.concat([_restated(part, steps, next_N, adjustment) for part, next_N in restated])
+
+
+def _restated(
+    bars: pl.DataFrame, steps: pl.DataFrame, next_N: Places, adjustment: Adjustment
+) -> pl.DataFrame:
+    """Return some of the bars in today's terms; `next_N` as in `_next_steps`."""
+    found = bars.with_columns(
+        price_factor=_of_bars(steps["price_factor"], next_N, none=1.0),
+        split_factor=_of_bars(steps["split_factor"], next_N, none=1.0),
     )
     factor = pl.col("price_factor") * pl.col("split_factor")
-    adjusted = [pl.col(name) * factor for name in prices]
+    adjusted = [pl.col(name) * factor for name in PRICES if name in bars.columns]
     if adjustment == "difference":
-        shift = _of_bars(steps["shift"], next_N, due_N, none=0.0)
+        shift = _of_bars(steps["shift"], next_N, none=0.0)
         adjusted = [price - shift for price in adjusted]
-    return found.with_columns(pl.col("price_factor").fill_nan(None)).with_columns(
-        *adjusted, *(pl.col(name) / pl.col("split_factor") for name in volume)
-    )
+    if "volume" in bars.columns:
+        adjusted.append(pl.col("volume") / pl.col("split_factor"))
+    return found.with_columns(pl.col("price_factor").fill_nan(None)).with_columns(adjusted)
 
 
 def _refuse_odd(actions: pl.DataFrame) -> None:
@@ -71,10 +82,10 @@ def _refuse_odd(actions: pl.DataFrame) -> None:
         raise ValueError(f"Several actions of one kind and session, such as {twice}: choose one.")
 
 
-def _next_steps(bars: pl.DataFrame, steps: pl.DataFrame) -> tuple[Codes, NDArray[np.bool_]]:
-    """Return the place in `steps` of the first one after each bar, and whether there is one.
+def _next_steps(bars: pl.DataFrame, steps: pl.DataFrame) -> Places:
+    """Return the place in `steps` of the first one after each bar, and their number without one.
 
-    Both are searched by one number for name and day, so that nothing large is sorted.
+    It is searched by one number for name and day, so that nothing large is sorted.
     """
     names = pl.Enum(steps["instrument"].unique(maintain_order=True))
     code_N = bars["instrument"].cast(names, strict=False).to_physical().cast(pl.Int64)
@@ -83,7 +94,8 @@ def _next_steps(bars: pl.DataFrame, steps: pl.DataFrame) -> tuple[Codes, NDArray
     step_keys = (own_S * _DAYS + _day(steps["ex_session"])).to_numpy()
     next_N = np.searchsorted(step_keys, key_N, side="right")
     ends = np.append(step_keys // _DAYS, -1)
-    return next_N, ends[next_N] == key_N // _DAYS
+    due_N = ends[next_N] == key_N // _DAYS
+    return np.where(due_N, next_N, step_keys.size).astype(np.int32)
 
 
 def _day(days: pl.Series) -> pl.Series:
@@ -91,17 +103,18 @@ def _day(days: pl.Series) -> pl.Series:
 
 
 def _with_reference(
-    steps: pl.DataFrame, bars: pl.DataFrame, next_N: Codes, due_N: NDArray[np.bool_]
+    steps: pl.DataFrame, parts: Sequence[pl.DataFrame], next_P: Sequence[Places]
 ) -> pl.DataFrame:
     """Add the last close before each step and its session; null where there is none."""
-    close_N, day_N = bars["close"].to_numpy(), _day(bars["session"]).to_numpy()
-    priced_N = due_N & np.isfinite(close_N)
-    place, day = next_N[priced_N], day_N[priced_N]
     newest = np.full(steps.height, -1, dtype=np.int64)
-    np.maximum.at(newest, place, day)
-    last = day == newest[place]
     reference = np.full(steps.height, np.nan)
-    reference[place[last]] = close_N[priced_N][last]
+    for part, next_N in zip(parts, next_P, strict=True):
+        close_N = part["close"].to_numpy()
+        priced_N = (next_N < steps.height) & np.isfinite(close_N)
+        place, day = next_N[priced_N], _day(part["session"]).to_numpy()[priced_N]
+        np.maximum.at(newest, place, day)
+        last = day == newest[place]
+        reference[place[last]] = close_N[priced_N][last]
     seen = pl.Series(newest).replace(-1, None)
     return steps.with_columns(
         reference=pl.Series(reference).fill_nan(None), reference_day=seen
@@ -136,12 +149,10 @@ def _restatements(steps: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _of_bars(
-    of_steps: pl.Series, next_N: Codes, due_N: NDArray[np.bool_], *, none: float
-) -> pl.Series:
+def _of_bars(of_steps: pl.Series, next_N: Places, *, none: float) -> pl.Series:
     """Return of each bar the value of its next step; `none` where there is no step."""
     values: Array = np.append(of_steps.to_numpy(), none)
-    return pl.Series(np.where(due_N, values[next_N], none))
+    return pl.Series(values[next_N])
 
 
 def _per_session(actions: pl.DataFrame, adjustment: Adjustment) -> pl.DataFrame:

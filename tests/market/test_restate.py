@@ -53,6 +53,17 @@ def test_only_the_prices_that_are_given_are_restated():
     assert_frame_equal(adjusted_prices(short, acts), adjusted_prices(whole, acts).select(left))
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_many_rows_are_restated_some_at_a_time_and_in_their_order(rows, monkeypatch):
+    path = [100.0, 110.0, None, 52.0, 50.0]
+    whole = bars(a=path, b=path).sample(fraction=1.0, shuffle=True, seed=3)
+    acts = actions((4, "a", "dividend", 1.0), (2, "a", "split", 2.0), (4, "b", "dividend", 2.0))
+    found = adjusted_prices(whole, acts)
+    monkeypatch.setattr("tasks.market.restate._ROWS", rows)
+    assert_frame_equal(adjusted_prices(whole, acts), found)
+    assert_frame_equal(found.select("session", "instrument"), whole.select("session", "instrument"))
+
+
 def test_a_dividend_takes_its_share_of_the_last_close_before_it():
     found = adjusted_prices(bars(a=[90.0, 100.0, 99.0]), actions((2, "a", "dividend", 1.0)))
     assert found["price_factor"].to_list() == [0.99, 0.99, 1.0]

@@ -144,9 +144,10 @@ def _judge_told(
     if came.is_empty() and _is_holiday(reach):
         verdict, reasons = "skip", ["holiday"]
     elif came.is_empty() and may_be_silent(eve, reach):
+        verdict, reasons = _verdict(f for f in findings if f["fault"] != "delivery")
+    silent = nothing_new(left, eve) if source.content == "series" else came.is_empty()
+    if silent and verdict == "pass":
         verdict, reasons = "skip", ["nothing new"]
-    elif source.content == "series" and verdict != "block" and nothing_new(left, eve):
-        verdict, reasons = "skip", ["nothing new", *reasons]
     findings = [*told_findings(told, delivery, late), *findings]
     if verdict == "block":
         told = nothing_of(told)

@@ -9,7 +9,7 @@ from expectations.scales import OWN_MOVES, RECENT
 from tasks.market.adjust import is_nothing
 from tasks.market.identity import EVE
 
-LAST = 20  # values of a series that say what level it is at
+LAST = 61  # values of each series: a night may tell sixty again
 USUAL_NIGHTS = 20  # how many nights say what a usual delivery holds
 REACH = OWN_MOVES + 1  # sessions before a night whose rows it is held against
 
@@ -35,8 +35,8 @@ class Memory:
         self.closes = _newest_rows(bars)  # `EVE`: the last clean row of each symbol
         self.recent = _newest_of_each_key(bars)
         self.listed = listings.sort("known_on", "delivery", "instrument")
-        self.values = _last_values(series.sort("delivery", "known_on").select(list(LAST_VALUES)))
-        self.actions = actions.sort("delivery", maintain_order=True)
+        self.values = _last_values(series.sort("known_on", "delivery").select(list(LAST_VALUES)))
+        self.actions = actions.sort("known_on", "delivery", maintain_order=True)
         self._own_rows = _own_rows(bars)  # of the last nights, newest last
 
     def forget_before(self, first: date) -> None:
@@ -53,7 +53,7 @@ class Memory:
         actions: pl.DataFrame,
     ) -> None:
         """Remember what a judged night adds to the lake, each frame as its table there."""
-        self.actions = pl.concat([self.actions, actions])
+        self.actions = pl.concat([self.actions, actions]).sort("known_on", maintain_order=True)
         self.listed = pl.concat([self.listed, listings])
         self.values = _last_values(pl.concat([self.values, series.select(list(LAST_VALUES))]))
         if bars.is_empty():
@@ -107,8 +107,9 @@ def _with_newer(recent: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def _last_values(series: pl.DataFrame) -> pl.DataFrame:
-    """Return the last values of each series; `series` is in the order of its deliveries."""
-    newest = series.unique(["name", "session"], keep="last", maintain_order=True)
+    """Return the last values of each series, as one who reads `series` by then finds them."""
+    told = series.sort("known_on", maintain_order=True)
+    newest = told.unique(["name", "session"], keep="last", maintain_order=True)
     return newest.sort("name", "session").group_by("name", maintain_order=True).tail(LAST)
 
 

@@ -46,24 +46,24 @@ def overdue(series: pl.DataFrame, eve: Eve, reach: Reach) -> list[str]:
     """Return the series that should have told something new by now.
 
     Asked of a night seen live: one of which nothing new became known for more than a week and
-    three of the steps in which its last values did has lost its source.
+    three of the steps in which its last values did has lost its source. A step is no shorter than
+    that between the days the values are about: a revision tells many of them at once.
     """
     if not reach.observed:
         return []
-    told = pl.concat(
-        [part.select("name", "known_on") for part in (eve.values, _unknown(series, eve))]
-    )
-    steps = (
-        told.unique()
-        .sort("known_on")
-        .group_by("name")
-        .agg(
-            newest=pl.col("known_on").last(),
-            step=pl.col("known_on").diff().dt.total_days().median(),
-        )
+    columns = ["name", "session", "known_on"]
+    told = pl.concat([part.select(columns) for part in (eve.values, _unknown(series, eve))])
+    steps = told.group_by("name").agg(
+        newest=pl.col("known_on").max(),
+        step=pl.max_horizontal(_step("known_on"), _step("session")),
     )
     silent = (pl.lit(reach.night) - pl.col("newest")).dt.total_days()
     return steps.filter(silent > DAILY + 3 * pl.col("step"))["name"].sort().to_list()
+
+
+def _step(day: str) -> pl.Expr:
+    """Return the usual days from one to the next; null where there is one alone."""
+    return pl.col(day).unique().sort().diff().dt.total_days().median()
 
 
 def may_be_silent(eve: Eve, reach: Reach) -> bool:

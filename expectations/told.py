@@ -14,6 +14,7 @@ from tasks.market.sources.protocol import Delivery
 
 SYMBOL = r"^[A-Z0-9^][A-Z0-9.\-_^=/]{0,23}$"
 ABSURD = 1e15  # no figure of any company is larger, in any currency
+LATELY = 20  # values of a series that say what level it is at, and how often it has news
 _LEVEL = 3.0  # a series whose last values lie within this factor is a level, not a return
 _FEWEST = 5  # of its last values, to tell
 _UNIT = 0.05  # log: how near to a factor of 100
@@ -178,7 +179,10 @@ def _levels(values: pl.DataFrame) -> pl.DataFrame:
     size = pl.col("value").abs()
     steady = (pl.len() >= _FEWEST) & (size.min() > 0) & (size.max() < _LEVEL * size.min())
     steady &= pl.col("value").sign().n_unique() == 1
-    told = values.sort("session").group_by("name").agg(steady=steady, level=pl.col("value").last())
+    last = values.sort("session").group_by("name", maintain_order=True).tail(LATELY)
+    told = last.group_by("name", maintain_order=True).agg(
+        steady=steady, level=pl.col("value").last()
+    )
     return told.filter("steady").drop("steady")
 
 

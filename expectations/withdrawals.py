@@ -11,10 +11,10 @@ import polars as pl
 from expectations.eve import Eve
 from expectations.facts import ALLOWED, Facts
 from expectations.findings import Finding, noted
-from expectations.unfollowed import BIG
 from tasks.market import frames
 from tasks.market.adjust import is_nothing
 
+SHOWN = 0.05  # log: from here on the price shows an action; a usual day moves it by less
 _KEY = ["ex_session", "symbol", "kind"]
 
 
@@ -45,7 +45,8 @@ def withdrawals(actions: pl.DataFrame, clean: pl.DataFrame, eve: Eve) -> Withdra
     """Return the known actions that a night takes back.
 
     One is not believed where the row of its ex session did not pass, or where the closes around
-    it are nearer to what the action makes of them than to nothing.
+    it are nearer to what the action makes of them than to nothing; of less than 5 % they cannot
+    tell.
 
     Args:
         actions: `RAW_ACTIONS` as they came, with those that say there was nothing.
@@ -91,7 +92,7 @@ def _borne_out() -> pl.Expr:
     undone = pl.when(split).then(pl.col("close") * pl.col("value")).otherwise(cash)
     plain = (pl.col("close") / pl.col("last")).log()
     fitted = (undone / pl.col("last")).log()
-    shown = ((fitted - plain).abs() >= BIG) & (fitted.abs() < plain.abs())
+    shown = ((fitted - plain).abs() >= SHOWN) & (fitted.abs() < plain.abs())
     return pl.when(pl.col("close").is_not_null()).then(shown.fill_null(False))
 
 

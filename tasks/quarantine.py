@@ -138,10 +138,9 @@ def _add_late(lake: Lake, source: str, night: date, out: pl.DataFrame, judged: "
     over: Where = {"source": [source], "delivery": [night]}
     forget_derived(lake, source, judged.verdicts["known_on"].item())
     held = lake.read("quarantine", where=over).join(out, on=KEY, how="anti", nulls_equal=True)
-    settings = load_source(source)
-    days = calendar(settings.calendar)
-    after = days.next(days.on_or_before(night))
-    for table, told in _told_by(judged, out, settings.continuous, until=after).items():
+    days = calendar(load_source(source).calendar)
+    after, chains = days.next(days.on_or_before(night)), _chains_of(lake, source, out)
+    for table, told in _told_by(judged, out, chains, until=after).items():
         standing = lake.read(table, where=over)
         same = [name for name in standing.columns if name != "known_on"]
         fresh = told.join(standing, on=same, how="anti", nulls_equal=True)
@@ -172,14 +171,23 @@ def _recounted(lake: Lake, source: str, over: Where, held: pl.DataFrame) -> pl.D
     )
 
 
+def _chains_of(lake: Lake, source: str, out: pl.DataFrame) -> list[str]:
+    """Return the continuous symbols that are chained from contracts among the rows `out`."""
+    over: Where = {"source": [source], "symbol": out["symbol"].unique().to_list()}
+    roots = set(lake.read("listings", where=over)["root"].drop_nulls())
+    chains = load_source(source).continuous
+    return [symbol for symbol, rules in chains.items() if rules.root in roots]
+
+
 def _told_by(
     judged: "Judged", out: pl.DataFrame, chains: Collection[str], *, until: date
 ) -> dict[str, pl.DataFrame]:
     """Return by table what rows tell that are `out` of quarantine; bars come last.
 
     A bar may also be an exchange rate, and bring the action that explains it. One of a contract
-    brings that of the continuous symbol it is in front of, and the rolls that are paid by it: up
-    to the session `until` after the night, since later ones are paid by closes it does not know.
+    brings that of the continuous symbol it is in front of, one of `chains`, and the rolls that are
+    paid by it: up to the session `until` after the night, since later ones are paid by closes it
+    does not know.
     """
     chained = pl.col("symbol").is_in(list(chains))
     let_out = judged.bars.join(out, on=KEY, how="semi")
@@ -189,7 +197,8 @@ def _told_by(
     bars = pl.concat([let_out, in_front])
     acted = bars.select("instrument", ex_session="session")
     explained = judged.actions.join(acted, on=["ex_session", "instrument"], how="semi")
-    paid = judged.actions.filter(pl.col("kind") == "roll", pl.col("ex_session") <= until)
+    rolls = judged.actions.filter(pl.col("kind") == "roll", pl.col("ex_session") <= until)
+    paid = rolls.join(judged.bars.filter(chained), on="instrument", how="semi")
     named = pl.col("symbol").is_in(out["symbol"].implode()) | chained
     return {
         "actions": pl.concat([explained, paid]).unique(maintain_order=True),

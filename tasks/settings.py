@@ -53,9 +53,11 @@ def _load(path: Path, kind: Any) -> Any:
         raise FileNotFoundError(f"No {path.stem!r} in {path.parent}; there is: {known}.")
     try:
         return TypeAdapter(kind).validate_python(yaml.safe_load(path.read_text()))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "an unknown one"
-        raise ValueError(f"{path} is no YAML from line {line} on: {error.problem}.") from None
+    except yaml.YAMLError as error:  # its own text would show lines: one may hold a secret
+        mark = getattr(error, "problem_mark", None)
+        where = f" from line {mark.line + 1} on" if mark else ""
+        why = getattr(error, "problem", None) or getattr(error, "reason", "it cannot be read")
+        raise ValueError(f"{path} is no YAML{where}: {why}.") from None
     except ValidationError as error:  # its own text would show values: one may be a secret
         wrong = error.errors(include_input=False, include_context=False, include_url=False)
         told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)

@@ -73,12 +73,13 @@ def test_what_is_told_later_does_not_move_what_was_news_before():
 
 
 @pytest.mark.parametrize(
-    ("days", "said"), [(9, ("skip", "nothing new")), (15, ("skip", "nothing new; series overdue"))]
+    ("days", "said"), [(9, ("skip", "nothing new")), (15, ("warn", "series overdue"))]
 )
 def test_a_daily_series_that_stands_still_is_missed(days, said):
-    here = daily(desk(RATES), EVE)
     night = DAYS.on_or_before(EVE + timedelta(days=days))
-    assert verdict(here.judge(delivery(night, [], series=[rate(EVE, 2.01, None)]))) == said
+    for rows in ([rate(EVE, 2.01, None)], []):
+        here = daily(desk(RATES), EVE)
+        assert verdict(here.judge(delivery(night, [], series=rows))) == said
 
 
 @pytest.mark.parametrize(("night", "late"), [(date(2015, 9, 1), False), (date(2015, 9, 30), True)])
@@ -88,6 +89,43 @@ def test_a_monthly_series_is_missed_after_months(night, late):
     here.judge(delivery(EVE, [], vintage="assumed", series=rows))
     again = here.judge(delivery(night, [], series=[rate(MONTHS[-1], 106.0, None)]))
     assert ("series overdue" in verdict(again)[1]) is late
+
+
+def test_a_revision_of_many_months_does_not_make_a_monthly_series_daily():
+    here = desk(RATES)
+    rows = [rate(day, 100.0 + day.month, day) for day in MONTHS]
+    here.judge(delivery(EVE, [], vintage="assumed", series=rows))
+    revised = [rate(day, 101.0 + day.month, None) for day in MONTHS]
+    here.judge(delivery(NIGHT, [], series=revised))
+    here.judge(delivery(AFTER, [], series=[rate(EVE, 108.0, None)]))
+    august = here.judge(delivery(date(2015, 8, 7), [], series=[rate(EVE, 108.0, None)]))
+    assert verdict(august) == ("skip", "nothing new")
+
+
+def test_sixty_sessions_told_again_are_no_news():
+    here = desk(RATES)
+    days = DAYS.sessions(date(2015, 4, 1), EVE)[-60:]
+    rows = [rate(day, 1.0 + at, day) for at, day in enumerate(days)]
+    here.judge(delivery(EVE, [], vintage="assumed", series=rows))
+    again = [row | {"known_on": None} for row in rows]
+    assert verdict(here.judge(delivery(NIGHT, [], series=again))) == ("skip", "nothing new")
+
+
+def test_what_comes_late_after_a_release_is_put_right_by_the_night_after():
+    first, late, released, after = DAYS.sessions(date(2015, 6, 25), date(2015, 6, 30))
+    kept: list[pl.DataFrame] = []
+    for night, value, sealed in (
+        (first, 2.0, None),
+        (released, 2.5, None),
+        (late, 2.1, released),
+        (after, 2.5, released),
+    ):
+        before = [part for part in kept if part["delivery"][0] < night]
+        here = desk(RATES, sealed=sealed, series=pl.concat([frames.empty(frames.SERIES), *before]))
+        rows = {night: rate(night, 3.0, None), first: rate(first, value, None)}
+        kept.append(here.judge(delivery(night, [], series=list(rows.values()))).series)
+    known = pl.concat(kept).filter(session=first).sort("known_on", "delivery")
+    assert known["value"].to_list() == [2.0, 2.5, 2.1, 2.5]
 
 
 def test_history_is_never_overdue():

@@ -4,6 +4,7 @@ import json
 from datetime import date
 
 import polars as pl
+import pytest
 
 from conf.schema import SimulatedSource
 from expectations.desk import Desk, Judged
@@ -131,6 +132,19 @@ def test_a_split_that_the_price_bears_is_not_taken_back():
     assert said(gone) == ("warn", "actions told no more")
     assert gone.actions.is_empty()
     assert findings(gone) == {"action kept": f"split of S3 {NIGHTS[2]}"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "shares"), [("dividend", 7.95, 1 / 0.85), ("split", 1.1, 1.1)]
+)
+def test_a_special_dividend_or_a_few_new_shares_are_not_taken_back_either(kind, value, shares):
+    here = desk()
+    for number, told in enumerate([{}, {}, {kind: value}]):
+        here.judge(delivery(number, shares=shares, **told))
+    none = {"split": 1.0, "dividend": 0.0}
+    gone = here.judge(delivery(3, shares=shares, **none))
+    assert said(gone) == ("warn", "actions told no more")
+    assert gone.actions.is_empty()
 
 
 def test_a_dividend_is_not_taken_back_by_a_row_that_is_not_believed():

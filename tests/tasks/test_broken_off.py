@@ -107,7 +107,9 @@ def test_targets_are_not_released_where_what_is_known_changed_since_they_were_ch
             with pytest.raises(RuntimeError, match="tiny has changed since the targets of tiny"):
                 house.release(FIRST)
         assert current(house.data, "tiny") is None
-        house.release(FIRST)
+        released = house.release(FIRST)
+        judged_again()
+        assert rebalance.release_targets.fn("tiny", FIRST) == released
     assert current(house.data, "tiny").session == FIRST
 
 

@@ -108,7 +108,7 @@ def test_a_contract_in_front_brings_its_continuous_bar_and_the_roll_it_pays(tmp_
     settings = tmp_path / "conf" / "sources" / "folder.yaml"
     chain = "continuous: {CL: {root: CL, roll: calendar, sessions_before: 5}}"
     settings.write_text(f"{settings.read_text()}{chain}\n")
-    odd = times(rows, 10, of(rows, "S10", DAYS[ODD]))
+    odd = times(rows, 10, of(rows, "S10", DAYS[ODD]) | of(rows, "S20", DAYS[ODD]))
     folder.send(odd, *DAYS[1 : SEALED + 1], tells=1)
     folder.judge(DAYS[SEALED])
     folder.seal(DAYS[SEALED])
@@ -121,6 +121,9 @@ def test_a_contract_in_front_brings_its_continuous_bar_and_the_roll_it_pays(tmp_
     rolls = open_lake().read("actions").select("ex_session", "value", "known_on")
     assert rolls.rows() == paid
     assert day not in told("bars", "CL")["session"].to_list()
+    folder.clear("S20", day)  # is in no chain
+    rolls = open_lake().read("actions").select("ex_session", "value", "known_on")
+    assert rolls.rows() == paid
     folder.clear("S10", day)
     assert seen(DAYS[SEALED]) == before
     bar = told("bars", "CL").filter(session=day)

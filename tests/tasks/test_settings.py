@@ -87,6 +87,12 @@ def test_a_secret_in_the_wrong_place_is_named_by_its_key_and_not_shown(house, li
     assert "0f3c2d9a7b1e" not in str(caught.value)
 
 
+def test_settings_that_hold_no_text_are_named(house):
+    house.write("sources", "torn", "kind: files\ntitle: \x01\n")
+    with pytest.raises(ValueError, match=r"torn\.yaml is no YAML: "):
+        settings.load_source("torn")
+
+
 def test_only_closes_can_be_checked_by_a_second_source(house):
     packaged = (settings.PACKAGED / "sources" / "fred.yaml").read_text()
     house.write("sources", "checked", f"{packaged}\ncross_check: {{source: tiny}}\n")

@@ -46,7 +46,8 @@ class MixedData(DataSource):
     def __init__(self, conf: MixedSource, place: Place):
         if missing := sorted(set(conf.parts) - set(place.parts)):
             raise ValueError(f"{conf.title!r} lacks its parts {', '.join(missing)}: open them.")
-        backs = {name: place.parts[name][0].look_back for name in conf.parts}
+        parts = {name: place.parts[name][0] for name in conf.parts}
+        backs = {name: part.look_back for name, part in parts.items() if part.content == "bars"}
         if too_long := [name for name, back in backs.items() if back > conf.look_back]:
             raise ValueError(
                 f"{conf.title!r} looks back {conf.look_back} sessions, but its parts "

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from conf.schema import MixedSource, SourceBase
+from conf.schema import FredSource, MixedSource, SourceBase
 from tasks.market import frames
 from tasks.market.adjust import with_nothing_elsewhere
 from tasks.market.calendar import Calendar
@@ -111,6 +111,8 @@ def test_a_part_that_looks_further_back_than_the_mixture_is_refused():
     with pytest.raises(ValueError, match="its parts stocks up to 9: raise its look_back"):
         mixed(parts, look_back=8)
     mixed(parts, look_back=9)
+    slow = FredSource.model_construct(look_back=60, calendar="XNYS")  # its values have no reach
+    mixed({**parts, "yields": (slow, Listed({}))}, look_back=9)
 
 
 def test_nights_go_by_the_calendar_of_the_mixture():

@@ -69,13 +69,18 @@ def test_a_figure_that_came_late_serves_no_night_of_the_weeks_it_is_about(tmp_pa
     from tasks.backfill import holes
 
     def with_figures(delivery: Delivery) -> Delivery:
-        """Of the first night 21 sessions, each known on its own; then one of three weeks ago."""
+        """Of the first night 21 sessions, each known on its own; then another of three weeks ago."""
         at = DAYS.index(delivery.night)
         about = range(21) if at == 20 else [at - 15]
         told = [
-            {"session": DAYS[n], "name": "CPI", "value": 2.5 + n / 1000, "known_on": known}
+            {
+                "session": DAYS[n],
+                "name": "CPI",
+                "value": 2.5 + told_at / 1000,
+                "known_on": DAYS[told_at],
+            }
             for n in about
-            for known in [DAYS[n] if at == 20 else delivery.night]
+            for told_at in [n if at == 20 else at]
         ]
         series = frames.shaped(pl.DataFrame(told), frames.RAW_SERIES)
         bars = delivery.bars.clear()

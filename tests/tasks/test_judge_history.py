@@ -69,7 +69,7 @@ def test_a_figure_that_came_late_serves_no_night_of_the_weeks_it_is_about(tmp_pa
     from tasks.backfill import holes
 
     def with_figures(delivery: Delivery) -> Delivery:
-        """Of the first night 21 sessions, each known on its own; then another of three weeks ago."""
+        """Tell 21 sessions in the first night, each known on its own; then one of weeks ago."""
         at = DAYS.index(delivery.night)
         about = range(21) if at == 20 else [at - 15]
         told = [

@@ -117,7 +117,7 @@ def _outcome(source: str, start: date, end: date, stop: dict[str, Any] | None) -
     if waiting:
         return Outcome(source, "unfinished", told, end)
     if missing:
-        told += f"; {len(missing)} sessions without a delivery, the first {missing[0]}"
+        told += f"; {len(missing)} without a delivery, the first {missing[0]}"
     return Outcome(source, "backfilled", told, end)
 
 

@@ -53,7 +53,7 @@ def test_a_value_that_is_corrected_and_then_taken_back_is_news_twice():
 
 def test_a_desk_made_anew_finds_the_same_news():
     run, kept, found = desk(RATES), [], []
-    for at, night in enumerate(DAYS.sessions(date(2015, 6, 1), NIGHT)):
+    for at, night in enumerate(DAYS.sessions(date(2015, 6, 25), NIGHT)):
         back = DAYS.offset(night, -1)
         rows = [rate(back, 1.0 + at // 2, None), rate(night, 1.0 + at, None)]
         series = pl.concat([frames.empty(frames.SERIES), *kept])

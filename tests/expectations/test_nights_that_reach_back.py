@@ -1,5 +1,7 @@
 """A night may tell several sessions again: what is known of them is what they are held against."""
 
+from collections.abc import Callable
+from copy import deepcopy
 from datetime import date
 
 import polars as pl
@@ -48,18 +50,28 @@ def nights() -> dict[date, Delivery]:
     return wide
 
 
-def judged(nights: dict[date, Delivery], spoil: pl.Expr | None = None) -> tuple[Desk, Judged]:
-    """Judge every night up to the last; `spoil` replaces columns of that one's bars."""
+@pytest.fixture(scope="module")
+def eve(nights) -> Desk:
+    """Give a desk that has judged every night before the last."""
     nothing = frames.empty(frames.BARS), frames.empty(frames.LISTINGS)
     desk = Desk("reaches", CONF, DAYS, bars=nothing[0], listings=nothing[1])
     for night, delivery in nights.items():
-        if night == LAST and spoil is not None:
-            delivery = delivery._replace(bars=delivery.bars.with_columns(spoil))
-        said = desk.judge(delivery)
-        if night == LAST:
-            return desk, said
-        assert said.verdicts["verdict"].item() == "pass", said.verdicts["reasons"].item()
-    raise AssertionError("never reached")
+        if night < LAST:
+            said = desk.judge(delivery)
+            assert said.verdicts["verdict"].item() == "pass", said.verdicts["reasons"].item()
+    return desk
+
+
+@pytest.fixture
+def last(nights, eve) -> Callable[[pl.Expr | None], Judged]:
+    """Judge the last night; an expression replaces columns of its bars."""
+
+    def judged(spoil: pl.Expr | None = None) -> Judged:
+        night = nights[LAST]
+        bars = night.bars if spoil is None else night.bars.with_columns(spoil)
+        return deepcopy(eve).judge(night._replace(bars=bars))
+
+    return judged
 
 
 def times(factor: float, since: int, until: int = 0) -> pl.Expr:
@@ -70,37 +82,36 @@ def times(factor: float, since: int, until: int = 0) -> pl.Expr:
     return pl.when(rows).then(prices * factor).otherwise(prices).name.keep()
 
 
-def test_nights_that_tell_five_sessions_again_pass(nights):
-    _, said = judged(nights)
+def test_nights_that_tell_five_sessions_again_pass(last):
+    said = last()
     assert said.verdicts["verdict"].item() == "pass"
     assert said.quarantine.is_empty()
     assert said.bars["session"].n_unique() == BACK + 1
 
 
 @pytest.mark.parametrize("since", range(1, BACK + 1))
-def test_a_wrong_correction_of_an_older_session_is_set_aside_alone(nights, since):
-    _, said = judged(nights, times(100, since, since))
+def test_a_wrong_correction_of_an_older_session_is_set_aside_alone(last, since):
+    said = last(times(100, since, since))
     rows = said.quarantine.select("session", "symbol").unique()
     assert rows["session"].to_list() == [DAYS.offset(LAST, -since)]
     assert said.verdicts["verdict"].item() == "pass"
 
 
-def test_a_symbol_that_is_told_in_cents_for_all_sessions_is_set_aside(nights):
-    _, said = judged(nights, times(100, BACK))
+def test_a_symbol_that_is_told_in_cents_for_all_sessions_is_set_aside(last):
+    said = last(times(100, BACK))
     assert said.quarantine["session"].n_unique() == BACK + 1
     assert said.quarantine["symbol"].n_unique() == 1
 
 
-def test_a_small_correction_of_an_older_session_is_taken_on(nights):
-    _, said = judged(nights, times(1.0005, 3, 3))
+def test_a_small_correction_of_an_older_session_is_taken_on(last):
+    said = last(times(1.0005, 3, 3))
     assert said.quarantine.is_empty()
 
 
-def test_older_sessions_than_the_source_tells_are_out_of_reach(nights):
+def test_older_sessions_than_the_source_tells_are_out_of_reach(nights, eve):
     night = nights[LAST]
     old = night.bars.filter(session=DAYS.offset(LAST, -BACK)).with_columns(
         session=pl.lit(DAYS.offset(LAST, -BACK - 1))
     )
-    told = {**nights, LAST: night._replace(bars=pl.concat([night.bars, old]))}
-    _, said = judged(told)
+    said = deepcopy(eve).judge(night._replace(bars=pl.concat([night.bars, old])))
     assert set(said.quarantine["rule"]) == {"out of reach"}

@@ -14,6 +14,7 @@ from tasks.market.calendar import Calendar
 from tasks.market.sources.protocol import Delivery
 from tasks.market.sources.simulated import SimulatedData
 
+pytestmark = pytest.mark.slow
 BACK = 5
 DAYS = Calendar("XNYS")
 CONF = SimulatedSource(

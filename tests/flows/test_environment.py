@@ -161,6 +161,7 @@ def test_secrets_are_made_once_and_for_their_owner_alone(data):
     assert stat.S_IMODE((data / "secrets").stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 def test_prepares_only_before_prefect_is_imported(data):
     code = "import prefect; from pathlib import Path; from flows.environment import prepare\n"
     done = subprocess.run(

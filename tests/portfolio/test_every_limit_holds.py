@@ -216,9 +216,9 @@ def judge(seed: int, *, most: int = 60) -> str:
     return "infeasible"
 
 
-def test_thirty_random_books_meet_every_limit_or_name_the_conflict():
-    ends = [judge(seed) for seed in range(30)]
-    assert ends.count("released") >= 8
+def test_ten_random_books_meet_every_limit_or_name_the_conflict():
+    ends = [judge(seed) for seed in range(10)]
+    assert ends.count("released") >= 3
 
 
 @pytest.mark.slow

@@ -14,6 +14,8 @@ from tasks.market.calendar import Calendar
 from tasks.market.sources.protocol import Delivery
 from tests.expectations.accounts import PRICES, START, Told, adjusted, day, market
 
+pytestmark = pytest.mark.slow
+
 SPLIT, PAID = 75, 80  # rows of a split and of a dividend
 LAST = 90  # the last row that is delivered
 TOLD = market(names=3)

@@ -26,6 +26,8 @@ from tests.expectations.told_case import (
     verdict,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def stale(**news: Any) -> Delivery:
     """Return a night that sends the eve again, and perhaps has news."""

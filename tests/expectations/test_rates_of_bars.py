@@ -19,6 +19,8 @@ from tests.expectations.told_case import (
     verdict,
 )
 
+pytestmark = pytest.mark.slow
+
 PAIR = "EURUSD"
 LISTED = {"symbol": PAIR, "asset_class": "fx", "currency": "USD"}
 

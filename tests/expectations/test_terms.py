@@ -21,6 +21,8 @@ from tests.expectations.told_case import (
     verdict,
 )
 
+pytestmark = pytest.mark.slow
+
 DOLLARS = {"asset_class": "future", "currency": "USD", "multiplier": 50.0, "root": "ES"}
 YEN = DOLLARS | {"currency": "JPY"}
 

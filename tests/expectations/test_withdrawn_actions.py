@@ -15,6 +15,8 @@ from tasks.market.adjust import is_nothing
 from tasks.market.calendar import Calendar
 from tasks.market.sources.protocol import Delivery
 
+pytestmark = pytest.mark.slow
+
 DAYS = Calendar("XNYS")
 NIGHTS = DAYS.sessions(date(2015, 6, 1), date(2015, 6, 5))
 NAMES = 20

@@ -19,6 +19,8 @@ from tasks.simulation.policies import equal_weight
 from tasks.simulation.walk import Close, Look, Step, step, walk
 from tests.simulation.test_silent_names import MANDATE as DEAR
 
+pytestmark = pytest.mark.slow
+
 DAYS = [date(2016, 6, day) for day in (6, 7, 8, 9, 10)]
 NAMES = ["s:A", "s:B", "s:C"]
 FREE = {"commission_bps": 0.0, "half_spread_bps": 0.0}

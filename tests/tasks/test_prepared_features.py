@@ -10,6 +10,8 @@ from tasks import ingest, judge, prepare
 from tasks.features import FEATURE_SETS
 from tasks.settings import open_lake
 
+pytestmark = pytest.mark.slow
+
 DAY = date(2020, 12, 17)
 
 

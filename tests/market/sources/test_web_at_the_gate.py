@@ -14,6 +14,8 @@ from tests.market.sources.cases import tiingo, yahoo
 from tests.market.sources.test_faults import NAMES, case_of, delivered
 from tests.market.sources.vendor import Answer, Route, WebCase
 
+pytestmark = pytest.mark.slow
+
 KEYS = {
     "bars": ["session", "symbol", "close"],
     "series": ["session", "name", "value"],

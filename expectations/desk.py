@@ -88,9 +88,9 @@ class Desk:
             return self.refuse(delivery.night, why, delivery.vintage, fault="wrong schema")
         session = self.days.on_or_before(delivery.night)
         self.memory.forget_before(self.days.offset(session, -REACH))
-        verdict, actions = self._verdict(delivery, session)
+        verdict = self._verdict(delivery, session)
         known_on = self.known_from(delivery.night)
-        clean, actions, listings = self._with_continuous(verdict, actions)
+        clean, actions, listings = self._with_continuous(verdict)
         found = identify(
             clean,
             listings,
@@ -117,17 +117,17 @@ class Desk:
             self.told_until = session
         return judged
 
-    def _with_continuous(self, verdict: Judgement, actions: pl.DataFrame) -> _Chained:
+    def _with_continuous(self, verdict: Judgement) -> _Chained:
         """Return clean rows, actions and listings with those of the continuous futures."""
         if not self.settings.continuous:
-            return verdict.clean, actions, verdict.told.listings
+            return verdict.clean, verdict.actions, verdict.told.listings
         known = frames.shaped(self.memory.listed, frames.RAW_LISTINGS)
         told = pl.concat([known, verdict.told.listings])
         recent = self.memory.recent
         linked = chained(verdict.clean, told, recent, self.settings.continuous, self.days)
         return (
             pl.concat([verdict.clean, linked.bars]),
-            pl.concat([frames.shaped(actions, frames.RAW_ACTIONS), linked.actions]),
+            pl.concat([frames.shaped(verdict.actions, frames.RAW_ACTIONS), linked.actions]),
             pl.concat([verdict.told.listings, linked.listings]),
         )
 
@@ -159,8 +159,8 @@ class Desk:
             verdicts=pl.DataFrame([row], schema=frames.VERDICTS),
         )
 
-    def _verdict(self, delivery: Delivery, session: date) -> tuple[Judgement, pl.DataFrame]:
-        """Return what the gate says, and the actions that count."""
+    def _verdict(self, delivery: Delivery, session: date) -> Judgement:
+        """Return what the gate says, by the actions that are given or inferred."""
         inferred = self.settings.actions == "inferred"
         eve = self.memory.closes.select("symbol", "session", "close")
         actions = delivery.actions
@@ -171,7 +171,7 @@ class Desk:
         if inferred and verdict.verdict != "block":
             again = restated_rows(delivery.bars, eve, verdict.actions, session=session)
             verdict = _without_restated(verdict, again)
-        return verdict, verdict.actions
+        return verdict
 
     def _known(self, delivery: Delivery, session: date) -> Eve:
         """Return what is known before a delivery that is about `session`."""

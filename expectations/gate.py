@@ -81,8 +81,7 @@ def judge(
     told = sort_told(delivery, eve, reach)
     if source.content != "bars":
         return _judge_told(delivery, told, eve, source, reach)
-    rows, told_actions = delivery.bars.height, actions
-    actions = actions.filter(~is_nothing())
+    rows, said, actions = delivery.bars.height, actions, actions.filter(~is_nothing())
     classes = classes_of(
         delivery.bars["symbol"],
         eve.listed,
@@ -92,7 +91,7 @@ def judge(
     )
     done = sort_out(delivery.bars, actions, eve, classes, reach, source=source)
     holiday = _is_holiday(reach)
-    gone = withdrawals(told_actions, done.clean, eve)
+    gone = withdrawals(said, done.clean, eve)
     facts = night_facts(delivery.bars, done, actions, eve, reach) | gone.facts()
     bounds = night_bounds(
         rows,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conf.schema import Contest
 
 SESSIONS_A_COMMIT = 250
+VALUES_A_COMMIT = 100_000_000  # a table with many columns is written in shorter steps
 
 
 @task(task_run_name="features-{contest}-{as_of}")
@@ -36,7 +37,7 @@ def _prepared(contest: str, rules: "Contest", as_of: date) -> str:
         return f"{table}: nothing new"
     made = 0
     history = _history(lake, rules, missing[0], as_of)
-    for chunk in steps(list(batches(missing, SESSIONS_A_COMMIT)), f"features {contest}"):
+    for chunk in steps(list(batches(missing, _size(history, rules))), f"features {contest}"):
         frame = _features(history, rules, chunk)
         over: Where = {"source": [rules.source], "session": Span(chunk[0], chunk[-1])}
         lake.replace(table, frame, over=over)
@@ -50,6 +51,14 @@ def _prepared(contest: str, rules: "Contest", as_of: date) -> str:
         ", ".join(absent) or "none",
     )
     return f"{table}: {made} rows"
+
+
+def _size(history: History, rules: "Contest") -> int:
+    """Return how many sessions one commit holds."""
+    from tasks.features import FEATURE_SETS
+
+    wide = len(FEATURE_SETS[rules.features]().columns) * max(len(history.instruments), 1)
+    return max(1, min(SESSIONS_A_COMMIT, VALUES_A_COMMIT // wide))
 
 
 def _missing_sessions(lake: Lake, table: str, rules: "Contest", as_of: date) -> list[date]:
@@ -66,7 +75,7 @@ def _missing_sessions(lake: Lake, table: str, rules: "Contest", as_of: date) -> 
 
 def made_by() -> str:
     """Return the hash of the code that makes features, kept beside each row."""
-    return code_hash("tasks/features", "tasks/market/history.py")[:16]
+    return code_hash("tasks/features", "tasks/market/history.py", "tasks/market/context.py")[:16]
 
 
 def _history(lake: Lake, rules: "Contest", first: date, as_of: date) -> History:
@@ -84,8 +93,9 @@ def _absent(history: History, rules: "Contest", last: date) -> list[str]:
     """Return the features that the source's newest window has no input for."""
     from tasks.features import FEATURE_SETS
     from tasks.features.engine import missing_inputs
+    from tasks.features.grid import grid_of
 
-    return missing_inputs(history.roll(last), FEATURE_SETS[rules.features]())
+    return missing_inputs(grid_of(history.roll(last), {}), FEATURE_SETS[rules.features]())
 
 
 def _features(history: History, rules: "Contest", chunk: list[date]) -> pl.DataFrame:

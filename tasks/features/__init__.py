@@ -9,4 +9,27 @@ def _price() -> FeatureSet:
     return PRICE
 
 
-FEATURE_SETS = {"price": _price}
+def _alpha158() -> FeatureSet:
+    from tasks.features.alpha158 import ALPHA158
+
+    return ALPHA158
+
+
+def _alpha126() -> FeatureSet:
+    from tasks.features.alpha158 import ALPHA126
+
+    return ALPHA126
+
+
+def _alpha360() -> FeatureSet:
+    from tasks.features.alpha360 import ALPHA360
+
+    return ALPHA360
+
+
+FEATURE_SETS = {
+    "price": _price,
+    "alpha158": _alpha158,
+    "alpha126": _alpha126,
+    "alpha360": _alpha360,
+}

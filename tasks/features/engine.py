@@ -1,119 +1,40 @@
-"""Features of a session: numbers known at its close, made from one window of prices.
+"""Features of a session: numbers known at its close, made from one window of what was known then.
 
-There is one computation. The window is the last `look_back` sessions of a view, sessions ×
-names, as known that night; every feature reduces it session by session, each name on its own.
-So a full run, a tail, a rerun, and a run with other names or a longer history give the same bits.
-
-Prices are shown in the shares of the window's newest session: an earlier price is divided by the
-product of the splits after it. A split that is not known yet, or that comes later, therefore
-never moves a feature, and no bit depends on where the window begins. Dividends are not added.
+There is one computation. Every feature is a function of the last `look_back` sessions as known
+that night, each name on its own, in the shares of the window's newest session. A block of sessions
+is computed at once where a name's history looked the same on all its nights; where a bar or split
+became known late, or a split lies in between, each night of that name is computed on its own.
+Either way every cell goes through the same steps in the same order, so a full run, a tail, a
+rerun, and a run with other names or a longer history give the same bits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from functools import cached_property
-from typing import Any, NamedTuple, TypeVar, TypeVarTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.market.history import History, View
+from tasks.features.block import Array, Block
+from tasks.features.grid import (
+    INPUTS,
+    Grid,
+    Night,
+    Places,
+    alike,
+    block_of,
+    grid_of,
+    night_of,
+    stacked,
+)
+from tasks.market.context import Context
+from tasks.market.history import History
 
-Array = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Made = TypeVar("Made")
-Rest = TypeVarTuple("Rest")
-INPUTS = ("open", "high", "low", "close", "volume")
-ENOUGH = 0.8  # least share of a window's values that must be observed
-LANES = 8  # names are padded to a multiple of this, so that one name is computed like many
-CHUNK = 200_000  # rows of a frame built at once
-
-
-class Window:
-    """The last sessions of a view; arrays are (rows, names), newest last, NaN where absent.
-
-    Arrays are shared between features: never write into one. Names are padded with NaN.
-    """
-
-    def __init__(self, view: View, reach: Mapping[str, int]):
-        self.names = len(view.instruments)
-        self._view = view
-        self._reach = dict(reach)
-        self._width = max(-(-self.names // LANES), 1) * LANES
-        self._traded: dict[str, Array] = {}
-        self._priced: dict[str, Array] = {}
-        self._made: dict[Any, Any] = {}
-
-    def traded(self, name: str, rows: int | None = None) -> Array:
-        """Return the last `rows` of an input as traded, all declared ones if None.
-
-        Volume is in shares of its own session. A price of zero or less is no price: NaN.
-        """
-        if name not in self._traded:
-            raw_TN = self._padded(getattr(self._view, f"{name}_TN"), self._reach[name], np.nan)
-            np.putmask(raw_TN, raw_TN < 0 if name == "volume" else raw_TN <= 0, np.nan)
-            self._traded[name] = raw_TN
-        return self._last(self._traded[name], name, rows)
-
-    def price(self, name: str, rows: int | None = None) -> Array:
-        """Return the last `rows` of open, high, low or close in the newest session's shares."""
-        return self._adjusted(name, rows, to_newest=lambda raw, shares: raw / shares)
-
-    def volume(self, rows: int | None = None) -> Array:
-        """Return the last `rows` of volume in the newest session's shares."""
-        return self._adjusted("volume", rows, to_newest=lambda raw, shares: raw * shares)
-
-    def complete(self, name: str, rows: int) -> Flags:
-        """Return for which names the window is complete enough.
-
-        The oldest and the newest of the last `rows` values must be there, and at least 80 % of
-        all: a name that is younger than the window has none yet, one with a short suspension does.
-        """
-        return self.once(_complete, name, rows)
-
-    def once(self, make: Callable[["Window", *Rest], Made], *arguments: *Rest) -> Made:
-        """Return `make(window, *arguments)`, computed once for all features that share it."""
-        key = (make, *arguments)
-        if key not in self._made:
-            self._made[key] = make(self, *arguments)
-        made: Made = self._made[key]
-        return made
-
-    def _adjusted(
-        self, name: str, rows: int | None, *, to_newest: Callable[[Array, Array], Array]
-    ) -> Array:
-        if name not in self._priced:
-            raw_TN = self.traded(name)
-            names, shares_TM = self._shares
-            if names.size:
-                raw_TN = raw_TN.copy()
-                raw_TN[:, names] = to_newest(raw_TN[:, names], shares_TM[-len(raw_TN) :])
-            self._priced[name] = raw_TN
-        return self._last(self._priced[name], name, rows)
-
-    @cached_property
-    def _shares(self) -> tuple[NDArray[np.int64], Array]:
-        """Return the names that split inside the window, and their newest shares for one old."""
-        split_TN = self._padded(self._view.split_TN, max(self._reach.values()), 1.0)
-        names = np.flatnonzero((split_TN != 1).any(axis=0))
-        after_TM = np.ones((len(split_TN), names.size))
-        after_TM[:-1] = np.cumprod(split_TN[:0:-1, names], axis=0)[::-1]
-        return names, after_TM
-
-    def _padded(self, values_TN: Array, rows: int, absent: float) -> Array:
-        padded_TN = np.full((rows, self._width), absent)
-        found = values_TN[-rows:]
-        padded_TN[rows - len(found) :, : self.names] = found
-        return padded_TN
-
-    def _last(self, values_TN: Array, name: str, rows: int | None) -> Array:
-        if rows is not None and rows > len(values_TN):
-            raise ValueError(
-                f"Asked for {rows} sessions of {name}, declared {len(values_TN)}: "
-                "raise the feature's look_back or add the input to it."
-            )
-        return values_TN if rows is None else values_TN[len(values_TN) - rows :]
+CELLS = 32_768  # sessions × names of one block: its arrays fit a processor's cache
+SESSIONS = 64  # most of one block
+OUTPUT = 64_000_000  # most values of all features held at once
+COLUMNS = 2_048  # names × nights computed on their own at once
 
 
 class Feature(NamedTuple):
@@ -121,9 +42,9 @@ class Feature(NamedTuple):
 
     name: str
     family: str
-    inputs: tuple[str, ...]  # of INPUTS
+    inputs: tuple[str, ...]  # of INPUTS, `series/<name>` or `figure/<item>`
     look_back: int  # sessions, the newest included
-    compute: Callable[[Window], Array]  # one value a name, NaN where unknown
+    compute: Callable[[Block], Array]  # (sessions, names), or (sessions, 1) if alike for all
 
 
 class FeatureSet(NamedTuple):
@@ -142,104 +63,191 @@ class FeatureSet(NamedTuple):
         """Return the names of the features, in order."""
         return [feature.name for feature in self.features]
 
+    @property
+    def whole_session(self) -> list[str]:
+        """Return the features that are alike for all names of a session."""
+        return [one.name for one in self.features if all(alike(name) for name in one.inputs)]
 
-def session_features(view: View, chosen: FeatureSet) -> pl.DataFrame:
-    """Return the features at `view.as_of`, one row a name with a close there.
+    @property
+    def reach(self) -> dict[str, int]:
+        """Return how many sessions of each input the set needs, the newest included."""
+        reach: dict[str, int] = {}
+        for feature in self.features:
+            for name in feature.inputs:
+                reach[name] = max(reach.get(name, 0), feature.look_back)
+        named = {name for name in reach if not name.startswith(("series/", "figure/"))}
+        if unknown := sorted(named - set(INPUTS)):
+            raise ValueError(
+                f"No input named {', '.join(unknown)}; there is: {', '.join(INPUTS)}, "
+                "series/<name> and figure/<item>."
+            )
+        return reach
 
-    Gives (session, instrument, one Float32 column a feature), sorted by instrument; null where a
-    window is incomplete, an input is absent, or the number is not finite.
-    """
-    return _frame([_computed(view, chosen)], chosen)
 
-
-def features_over(history: History, chosen: FeatureSet, sessions: Sequence[date]) -> pl.DataFrame:
+def features_over(
+    history: History,
+    chosen: FeatureSet,
+    sessions: Sequence[date],
+    *,
+    context: Context | None = None,
+) -> pl.DataFrame:
     """Return the features of each of `sessions` as known in its own night, oldest first.
 
-    Rolls `history` forward, so `sessions` must ascend and lie at or after where it stands. Gives
-    the frames of `session_features` one below the other.
+    Gives (session, instrument, one Float32 column a feature), one row a name with a close there,
+    sorted; null where a window is incomplete, an input is absent, or the number is not finite.
+    Rolls `history` forward, so `sessions` must ascend and lie at or after where it stands.
+
+    Args:
+        history: First clean prints, from `look_back` sessions before the first of `sessions` on.
+        chosen: What to compute.
+        sessions: Of which nights.
+        context: Series and figures, for the features that read them.
     """
-    frames: list[pl.DataFrame] = []
-    waiting: list[_Computed] = []
-    for session in sessions:
-        waiting.append(_computed(history.roll(session), chosen))
-        if sum(part.places.size for part in waiting) >= CHUNK:
-            frames.append(_frame(waiting, chosen))
-            waiting = []
-    return pl.concat([*frames, _frame(waiting, chosen)])
+    beside = _beside(history, chosen, context)
+    frames = [_empty(chosen)]
+    for stretch in _stretches(history, chosen, sessions):
+        nights = (grid_of(history.roll(day), beside) for day in stretch)
+        odd = history.unsteady(stretch[0], stretch[-1], rows=chosen.look_back)
+        frames.append(_computed(nights, stretch, odd, chosen, partial=False))
+    return pl.concat(frames)
 
 
-def missing_inputs(view: View, chosen: FeatureSet) -> list[str]:
-    """Return the features that are null at `view.as_of` for want of an input: no name has it."""
-    absent = _absent_inputs(view, _reach(chosen))
+def grid_features(
+    grid: Grid, chosen: FeatureSet, sessions: Sequence[date], *, partial: bool = False
+) -> Iterator[pl.DataFrame]:
+    """Yield the features of `sessions`, consecutive ones of a grid that nothing restates.
+
+    The frames of `features_over`, some sessions each, oldest first.
+
+    Args:
+        grid: Everything that was known; its rows reach back as far as windows shall.
+        chosen: What to compute.
+        sessions: Of which sessions.
+        partial: Let windows begin at a name's first bar instead of giving null until it is old
+            enough.
+    """
+    place = {session: row for row, session in enumerate(grid.sessions)}
+    size = _block_size(chosen, len(grid.instruments))
+    for start in range(0, len(sessions), size):
+        stretch = sessions[start : start + size]
+        first, last = place[stretch[0]], place[stretch[-1]]
+        nights = (grid.until(row + 1) for row in range(first, last + 1))
+        window_TN = grid.split[max(first - chosen.look_back + 2, 0) : last + 1]
+        odd = np.flatnonzero((window_TN != 1).any(axis=0))
+        yield _computed(nights, stretch, odd, chosen, partial=partial)
+
+
+def missing_inputs(grid: Grid, chosen: FeatureSet) -> list[str]:
+    """Return the features that are null at the grid's end for want of an input: no name has it."""
+    absent = {name for name, rows in chosen.reach.items() if np.isnan(grid.last(name, rows)).all()}
     return [feature.name for feature in chosen.features if absent & set(feature.inputs)]
 
 
-class _Computed(NamedTuple):
-    """The features of one session, before they are a frame."""
+def _beside(history: History, chosen: FeatureSet, context: Context | None) -> dict[str, Array]:
+    """Return the inputs beside bars, each row as known at its own session."""
+    wanted = [name for name in chosen.reach if "/" in name]
+    found = {}
+    if wanted and context is not None:
+        found = context.inputs(wanted, history.sessions, history.instruments)
+    if "market" in chosen.reach:
+        found["market"] = history.market[:, None]
+    return found
 
-    session: date
-    instruments: tuple[str, ...]
-    places: NDArray[np.int64]  # of the names with a close, in `instruments`
-    values_FN: NDArray[np.float32]
+
+def _stretches(
+    history: History, chosen: FeatureSet, sessions: Sequence[date]
+) -> Iterator[list[date]]:
+    """Yield runs of neighbouring sessions, each short enough for one block."""
+    place = {session: row for row, session in enumerate(history.sessions)}
+    size = _block_size(chosen, len(history.instruments))
+    run: list[date] = []
+    for session in sessions:
+        if session not in place:
+            history.roll(session)  # says what is wrong with it
+        if run and (place[session] != place[run[-1]] + 1 or len(run) == size):
+            yield run
+            run = []
+        run.append(session)
+    if run:
+        yield run
 
 
-def _computed(view: View, chosen: FeatureSet) -> _Computed:
-    reach = _reach(chosen)
-    absent = _absent_inputs(view, reach)
-    window = Window(view, reach)
-    places = np.flatnonzero(np.isfinite(view.close_TN[-1]))
-    values_FN = np.full((len(chosen.features), places.size), np.nan, np.float32)
+def _block_size(chosen: FeatureSet, names: int) -> int:
+    wide = OUTPUT // max(len(chosen.features) * names, 1)
+    return max(1, min(SESSIONS, wide))
+
+
+def _computed(
+    nights: Iterable[Grid],
+    stretch: Sequence[date],
+    odd: Places,
+    chosen: FeatureSet,
+    *,
+    partial: bool,
+) -> pl.DataFrame:
+    """Return the features of one block; its last night shows all but `odd` names as they were."""
+    reach, count = chosen.reach, len(stretch)
+    odd = odd if count > 1 else odd[:0]
+    traded_TN, values, waiting = [], np.empty((0, 0, 0), np.float32), list[Night]()
+    for row, grid in enumerate(nights):
+        traded_TN.append(grid.inputs["close"][-1] > 0)
+        if not row:
+            shape = len(chosen.features), count, len(grid.instruments)
+            values = np.full(shape, np.nan, np.float32)
+        if odd.size:
+            waiting.append(night_of(grid, row, odd[traded_TN[-1][odd]], reach))
+        if sum(night.places.size for night in waiting) >= COLUMNS or (waiting and row == count - 1):
+            _fill_nights(values, waiting, chosen, partial=partial)
+            waiting = []
+    even = np.setdiff1d(np.arange(len(grid.instruments)), odd, assume_unique=True)
+    width = max(CELLS // count, 1)
+    for start in range(0, even.size, width):
+        places = even[start : start + width]
+        block = block_of(grid, places, count, reach, partial=partial)
+        for made, column in zip(_features(block, chosen), values, strict=True):
+            column[:, places] = made[:, : places.size]
+    return _frame(values, np.array(traded_TN), stretch, grid.instruments, chosen)
+
+
+def _fill_nights(
+    values: NDArray[np.float32], nights: list[Night], chosen: FeatureSet, *, partial: bool
+) -> None:
+    """Write the features of names on their own nights into (F, T, N)."""
+    rows_M = np.concatenate([np.full(one.places.size, one.row) for one in nights])
+    places_M = np.concatenate([one.places for one in nights])
+    block = stacked(nights, chosen.reach, partial=partial)
+    for made, column in zip(_features(block, chosen), values, strict=True):
+        column[rows_M, places_M] = made[0, : places_M.size]
+
+
+def _features(block: Block, chosen: FeatureSet) -> Iterator[Array]:
+    """Yield each feature of a block as (sessions, names)."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for row_N, feature in zip(values_FN, chosen.features, strict=True):
-            if not absent & set(feature.inputs):
-                row_N[:] = feature.compute(window)[places]
-    values_FN[~np.isfinite(values_FN)] = np.nan
-    return _Computed(view.as_of, view.instruments, places, values_FN)
+        for feature in chosen.features:
+            made = block.nothing if block.lacks(feature.inputs) else feature.compute(block)
+            yield np.broadcast_to(made, block.shape)
 
 
-def _reach(chosen: FeatureSet) -> dict[str, int]:
-    """Return how many sessions of each input the set needs."""
-    pairs = [(name, feature.look_back) for feature in chosen.features for name in feature.inputs]
-    if unknown := sorted({name for name, _ in pairs} - set(INPUTS)):
-        raise ValueError(f"No input named {', '.join(unknown)}; there is: {', '.join(INPUTS)}.")
-    return {name: max(rows for other, rows in pairs if other == name) for name, _ in pairs}
-
-
-def _absent_inputs(view: View, reach: Mapping[str, int]) -> set[str]:
-    return {
-        name for name, rows in reach.items() if np.isnan(getattr(view, f"{name}_TN")[-rows:]).all()
+def _frame(
+    values: NDArray[np.float32],
+    traded_TN: NDArray[np.bool_],
+    stretch: Sequence[date],
+    instruments: Sequence[str],
+    chosen: FeatureSet,
+) -> pl.DataFrame:
+    at, name = np.nonzero(traded_TN)
+    place = at * traded_TN.shape[1] + name
+    columns = {}
+    for one, values_TN in zip(chosen.columns, values, strict=True):
+        columns[one] = np.take(values_TN.reshape(-1), place)
+        np.putmask(columns[one], np.isinf(columns[one]), np.nan)
+    names = {
+        "session": pl.Series(stretch, dtype=pl.Date).gather(at),
+        "instrument": pl.Series(instruments, dtype=pl.String).gather(name),
     }
+    return pl.DataFrame(names | columns).fill_nan(None)
 
 
-def _frame(parts: Sequence[_Computed], chosen: FeatureSet) -> pl.DataFrame:
-    kinds = {
-        "session": pl.Date,
-        "instrument": pl.String,
-        **dict.fromkeys(chosen.columns, pl.Float32),
-    }
-    if not parts:
-        return pl.DataFrame(schema=kinds)
-    rows = [part.places.size for part in parts]
-    values_FN = np.concatenate([part.values_FN for part in parts], axis=1)
-    sessions = pl.Series("session", [part.session for part in parts], pl.Date)
-    names = [pl.Series(part.instruments, dtype=pl.String).gather(part.places) for part in parts]
-    return pl.DataFrame(
-        [
-            sessions.gather(np.repeat(np.arange(len(parts)), rows)),
-            pl.concat(names).alias("instrument"),
-            *(
-                pl.Series(name, row_N, pl.Float32).fill_nan(None)
-                for name, row_N in zip(chosen.columns, values_FN, strict=True)
-            ),
-        ]
-    )
-
-
-def _seen(window: Window, name: str) -> Flags:
-    return np.isfinite(window.traded(name))
-
-
-def _complete(window: Window, name: str, rows: int) -> Flags:
-    seen_TN = window.once(_seen, name)[-rows:]
-    count_N = seen_TN.sum(axis=0, dtype=np.int32)
-    return np.asarray(seen_TN[0] & seen_TN[-1] & (count_N >= ENOUGH * rows))
+def _empty(chosen: FeatureSet) -> pl.DataFrame:
+    kinds = dict.fromkeys(chosen.columns, pl.Float32)
+    return pl.DataFrame(schema={"session": pl.Date, "instrument": pl.String, **kinds})

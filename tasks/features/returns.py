@@ -1,49 +1,65 @@
-"""One-session returns of a window, made once and shared by all features of a set.
+"""One-session returns and what several features make of them, computed once for a block.
 
-Ask for them through `Window.once`: `window.once(filled)[-20:]`. A return needs two neighbouring
-closes; arrays are (rows, names), newest last, as long as the declared window of closes less one.
+A return needs two neighbouring closes: the jump over a suspension is not a return of one session.
+Give these to `Block.total`, `number`, `highest` and `lowest`.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.features.engine import ENOUGH, Window
+from tasks.features import moments
+from tasks.features.block import ENOUGH, Block
 
 Array = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
-def one_session(window: Window) -> Array:
+def close(block: Block) -> Array:
+    """Return closes in the newest shares."""
+    return block.price("close")
+
+
+def volume(block: Block) -> Array:
+    """Return volumes in the newest shares."""
+    return block.volume()
+
+
+def one_session(block: Block) -> Array:
     """Return close over the close before, less 1; NaN where either is missing."""
-    close_TN = window.price("close")
-    return close_TN[1:] / close_TN[:-1] - 1
+    close_RN = block.once(close)
+    return close_RN[1:] / close_RN[:-1] - 1
 
 
-def filled(window: Window) -> Array:
-    """Return one-session returns, 0 where there is none."""
-    return_TN = window.once(one_session)
-    return np.where(np.isnan(return_TN), 0.0, return_TN)
+def squares(block: Block) -> Array:
+    """Return squared one-session returns."""
+    return np.square(block.once(one_session))
 
 
-def squares(window: Window) -> Array:
-    """Return squared one-session returns, 0 where there is none."""
-    return np.square(window.once(filled))
+def dollars(block: Block) -> Array:
+    """Return what was traded in each session, in money: close times volume."""
+    rows = min(len(block.raw("close")), len(block.raw("volume")))
+    return block.raw("close")[-rows:] * block.raw("volume")[-rows:]
 
 
-def observed(window: Window) -> Flags:
-    """Return where there is a one-session return."""
-    return ~np.isnan(window.once(one_session))
-
-
-def count(window: Window, rows: int) -> Array:
+def count(block: Block, rows: int) -> Array:
     """Return how many of the last `rows` returns there are; NaN where too few."""
-    count_N = window.once(observed)[-rows:].sum(axis=0, dtype=np.int32)
-    enough_N = window.complete("close", rows + 1) & (count_N >= ENOUGH * rows)
-    return np.where(enough_N, count_N, np.nan)
+    count_TN = block.number(one_session, rows)
+    least = 1 if block.partial else ENOUGH * rows
+    enough_TN = block.complete("close", rows + 1) & (count_TN >= least)
+    return np.where(enough_TN, count_TN, np.nan)
 
 
-def centred(window: Window, rows: int) -> Array:
-    """Return the last returns less their mean, 0 where there is none."""
-    return_TN = window.once(filled)[-rows:]
-    mean_N = return_TN.sum(axis=0) / window.once(count, rows)
-    return np.where(window.once(observed)[-rows:], return_TN - mean_N, 0.0)
+def variance(block: Block, rows: int) -> Array:
+    """Return the mean of squared returns: their mean is taken as zero."""
+    return block.total(squares, rows) / block.once(count, rows)
+
+
+def mean_return(block: Block, rows: int) -> Array:
+    """Return the mean of one-session returns."""
+    return block.total(one_session, rows) / block.once(count, rows)
+
+
+def moments_of(block: Block, make: Callable[[Block], Array]) -> moments.Moved:
+    """Return the moments of what `make` gives, a function of the number of rows."""
+    return moments.moments(block.once(make), block.sessions)

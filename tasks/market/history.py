@@ -3,8 +3,10 @@
 Arrays are (T, N), sessions × instruments, oldest first, NaN where nothing is known.
 """
 
+import math
 from collections.abc import Sequence
 from datetime import date
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -113,6 +115,72 @@ class History:
         seen = [_sealed(array[: now + 1]) for array in arrays]
         return View(as_of, self.sessions[: now + 1], self.instruments, *seen)
 
+    def unsteady(self, first: date, last: date, *, rows: int) -> Codes:
+        """Return the places of names whose last `rows` sessions look another way by `last`.
+
+        That is, those with a bar or split of any session from `rows` before `first` on that became
+        known only after both that session and `first`, up to `last`, or with any split there. All
+        other names look, at each session between the two, like their history known at `last`.
+        """
+        start, stop = self._place(first), self._place(last)
+        oldest = start - rows + 1
+        found = [_came_late(cells, oldest, start, stop) for cells in self._price_cells]
+        splits = self._actions["split"]
+        known = slice(0, int(splits.ends[stop]))
+        found.append(splits.instrument[known][splits.session[known] > oldest])
+        return np.unique(np.concatenate(found))
+
+    @cached_property
+    def market(self) -> Array:
+        """Return the return of the market at each session (T,), as known at its own close.
+
+        The mean of one-session returns, splits taken out, of the names with both closes, weighted
+        by what was traded of each on the session before (alike, where nothing was). NaN without
+        names. Sums are exact, so no bit depends on the order or on names that are absent.
+        """
+        return np.array([self._market_return(place) for place in range(len(self.sessions))])
+
+    @property
+    def _price_cells(self) -> tuple["_Cells", "_Cells"]:
+        return self._bars, self._actions["split"]
+
+    def _market_return(self, place: int) -> float:
+        if not place:
+            return math.nan
+        now, before = self._bars_known(place, place), self._bars_known(place - 1, place)
+        ratio_N = now[3] / before[3]
+        splits = self._actions["split"]
+        known = slice(0, int(splits.ends[place]))
+        today = splits.session[known] == place
+        ratio_N[splits.instrument[known][today]] *= splits.values[0][known][today]
+        weight_N = before[3] * np.nan_to_num(before[4], nan=0.0)
+        told = np.flatnonzero(np.isfinite(ratio_N))
+        if not told.size:
+            return math.nan
+        if not weight_N[told].any():
+            weight_N = np.ones(weight_N.size)
+        change = math.fsum(((ratio_N[told] - 1) * weight_N[told]).tolist())
+        return change / math.fsum(weight_N[told].tolist())
+
+    def _bars_known(self, session: int, at: int) -> Array:
+        """Return (fields, N) of one session as known at another; a price of zero is none."""
+        start, stop = self._session_order[1][session : session + 2]
+        chosen = self._session_order[0][start:stop]
+        chosen = chosen[chosen < self._bars.ends[at]]
+        chosen.sort()
+        values = np.full((len(FIELDS), len(self.instruments)), np.nan)
+        for row, cells in zip(values, self._bars.values, strict=True):
+            row[self._bars.instrument[chosen]] = cells[chosen]
+        values[values <= 0] = np.nan
+        return values
+
+    @cached_property
+    def _session_order(self) -> tuple[Codes, Codes]:
+        """Return the cells of bars session by session, and where each session begins."""
+        order = np.argsort(self._bars.session, kind="stable")
+        edges = np.searchsorted(self._bars.session[order], np.arange(len(self.sessions) + 1))
+        return order, edges
+
     def _add_up_cash(self, before: int, now: int) -> None:
         """Add dividends and rolls where either became known after session `before`, up to `now`."""
         for kind in ("dividend", "roll"):
@@ -182,6 +250,14 @@ def _fresh(cells: _Cells, before: int, now: int) -> tuple[Codes, Codes]:
     """Return the cells of the grid of which something became known after `before`, up to `now`."""
     fresh = _span(cells, before, now)
     return cells.session[fresh], cells.instrument[fresh]
+
+
+def _came_late(cells: _Cells, oldest: int, start: int, stop: int) -> Codes:
+    """Return the names of cells from row `oldest` on that became known in (start, stop], late."""
+    fresh = _span(cells, start, stop)
+    known = np.searchsorted(cells.ends, np.arange(fresh.start, fresh.stop), side="right")
+    session = cells.session[fresh]
+    return cells.instrument[fresh][(session < known) & (session >= oldest)]
 
 
 def _span(cells: _Cells, before: int, now: int) -> slice:

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from tasks.features.engine import session_features
+from tasks.features.engine import grid_features
+from tasks.features.grid import grid_of
 from tasks.features.price import PRICE
 from tasks.market.history import View
 
@@ -105,9 +106,8 @@ def features(
         array[list(gap)] = np.nan
     sessions = tuple(date(2020, 1, 1) + timedelta(days=i) for i in range(ROWS))
     none = np.ones((ROWS, 1)), np.zeros((ROWS, 1))
-    return session_features(View(sessions[-1], sessions, ("N",), *arrays, *none), PRICE).row(
-        0, named=True
-    )
+    grid = grid_of(View(sessions[-1], sessions, ("N",), *arrays, *none), {})
+    return next(grid_features(grid, PRICE, [sessions[-1]])).row(0, named=True)
 
 
 def test_every_feature_has_its_number_by_hand():

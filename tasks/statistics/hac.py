@@ -42,6 +42,25 @@ def hac_mean(values: ArrayLike, *, lags: int) -> Mean:
     return Mean(value, error, value / error if error > 0 else float("nan"), int(series.size))
 
 
+def hac_ratio(values: ArrayLike, *, lags: int) -> Mean:
+    """Return the mean of a series over its standard deviation (n - 1), with its error.
+
+    NaN are left out as in `hac_mean`. The error is the delta method on mean and variance of Lo,
+    "The statistics of Sharpe ratios", Financial Analysts Journal 58 (2002), with the Newey-West
+    covariance up to `lags`. All but the count is NaN where the series does not vary.
+    """
+    series = np.asarray(values, np.float64).ravel()
+    series = series[~np.isnan(series)]
+    if series.size < 2 or np.ptp(series) == 0:
+        return Mean(float("nan"), float("nan"), float("nan"), int(series.size))
+    mean, variance = series.mean(), series.var()
+    moments_T2 = np.column_stack([series - mean, (series - mean) ** 2 - variance])
+    slope_2 = np.array([1 / np.sqrt(variance), -mean / (2 * variance**1.5)])
+    spread = float(slope_2 @ hac_covariance(moments_T2, lags=lags) @ slope_2)
+    value, error = float(mean / series.std(ddof=1)), float(np.sqrt(max(spread, 0.0) / series.size))
+    return Mean(value, error, value / error if error > 0 else float("nan"), int(series.size))
+
+
 def hac_covariance(values_TK: Array, *, lags: int) -> Array:
     """Return the long-run covariance (K, K) of the columns: S = G0 + sum w_l (G_l + G_l').
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from tasks.statistics.hac import hac_covariance
+from tasks.statistics.hac import hac_ratio
 
 Array = NDArray[np.float64]
 SESSIONS_A_YEAR = 252
@@ -57,11 +57,7 @@ def sharpe(returns: ArrayLike, *, lags: int = 0) -> Sharpe:
     ratio = _session_sharpe(series)
     if np.isnan(ratio):
         return Sharpe(float("nan"), float("nan"), series.size)
-    mean, variance = series.mean(), series.var()
-    moments_T2 = np.column_stack([series - mean, (series - mean) ** 2 - variance])
-    slope_2 = np.array([1 / np.sqrt(variance), -mean / (2 * variance**1.5)])
-    spread = float(slope_2 @ hac_covariance(moments_T2, lags=lags) @ slope_2)
-    error = np.sqrt(max(spread, 0.0) / series.size)
+    error = hac_ratio(series, lags=lags).error
     year = np.sqrt(SESSIONS_A_YEAR)
     return Sharpe(float(ratio * year), float(error * year), series.size)
 

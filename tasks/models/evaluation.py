@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.statistics.hac import hac_mean, label_lags
-from tasks.statistics.ic import ic_series, quantile_returns, rank_ic_series
+from tasks.statistics.signal import Signal, measured
+from tasks.statistics.yardstick import yardstick
 
 Array = NDArray[np.float64]
 
@@ -28,7 +28,10 @@ class Evaluation(NamedTuple):
 def evaluate(
     scores: pl.DataFrame, labels: pl.DataFrame, *, horizon: int, min_names: int
 ) -> Evaluation:
-    """Return IC, rank IC and decile spread of `scores`, with errors that allow for overlap.
+    """Return what `scores` were worth, with errors that allow for overlap.
+
+    Labels of the newest sessions are not known yet, so nothing is refused here however much of
+    the scores has none: the metric `dropped` says how much.
 
     Args:
         scores: (session, instrument, score).
@@ -36,67 +39,76 @@ def evaluate(
         horizon: Sessions the label looks ahead; labels of neighbouring sessions overlap so long.
         min_names: Fewest scored and labelled names for a session to count.
     """
-    pairs = _pairs(scores, labels)
-    sessions = pairs["session"].unique().sort().to_list()
-    score_TN, label_TN, names_T = _dense(pairs, sessions)
-    ic_T = ic_series(score_TN, label_TN, min_names=min_names)
-    rank_T = rank_ic_series(score_TN, label_TN, min_names=min_names)
+    rows = _labelled(scores, labels)
+    sessions = rows["session"].unique().sort().to_list()
+    score_TN, label_TN, member_TN = _dense(rows, sessions)
+    names_T = (np.isfinite(score_TN) & np.isfinite(label_TN)).sum(axis=1)
     enough_T = names_T >= min_names
     typical = int(np.median(names_T[enough_T])) if enough_T.any() else 4
-    groups = max(2, min(10, typical // 2))
-    decile_TQ = quantile_returns(
-        score_TN, label_TN, quantiles=groups, min_names=max(min_names, groups)
+    against = yardstick(
+        {horizon: label_TN},
+        horizon=horizon,
+        member_TN=member_TN,
+        lags=(horizon,),
+        quantiles=max(2, min(10, typical // 2)),
+        min_names=min_names,
+        max_dropped=1.0,
     )
-    daily = pl.DataFrame({"session": sessions, "ic": ic_T, "rank_ic": rank_T, "names": names_T})
+    found = measured(score_TN, against)
+    columns = {"ic": found.ic_T, "rank_ic": found.rank_ic_T, "names": names_T}
+    daily = pl.DataFrame({"session": sessions, **columns})
     daily = daily.cast({"session": pl.Date, "names": pl.Int64}).fill_nan(None)
-    metrics = _metrics(ic_T, rank_T, decile_TQ, horizon=horizon)
+    metrics = _metrics(found)
     metrics["names"] = float(names_T[enough_T].mean()) if enough_T.any() else 0.0
-    return Evaluation(metrics, daily, _long(decile_TQ, sessions))
+    deciles = _long(found.quantile_TQ, sessions)
+    return Evaluation(metrics, daily.filter(pl.col("names") > 0), deciles)
 
 
-def _pairs(scores: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
-    """Return rows that have both a finite score and a finite label, sorted."""
-    joined = scores.select("session", "instrument", "score").join(
+def _labelled(scores: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of `scores` with their label, null where there is none, sorted."""
+    rows = scores.select("session", "instrument", "score").join(
         labels.select("session", "instrument", "label"),
         on=["session", "instrument"],
-        how="inner",
+        how="left",
         validate="1:1",
     )
-    known = pl.col("score").is_finite() & pl.col("label").is_finite()
-    return joined.filter(known).sort("session", "instrument")
+    return rows.sort("session", "instrument")
 
 
-def _dense(pairs: pl.DataFrame, sessions: list[date]) -> tuple[Array, Array, NDArray[np.int64]]:
-    """Return scores and labels as (T, N) on the names in `pairs`, and how many each session has."""
-    names = pairs["instrument"].unique().sort()
+def _dense(rows: pl.DataFrame, sessions: list[date]) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Return scores, labels and which names have a row, as (T, N) on the names in `rows`."""
+    names = rows["instrument"].unique().sort()
     place = {session: row for row, session in enumerate(sessions)}
-    rows = np.array([place[session] for session in pairs["session"]], np.int64)
-    columns = np.searchsorted(names.to_numpy(), pairs["instrument"].to_numpy())
+    at = np.array([place[session] for session in rows["session"]], np.int64)
+    columns = np.searchsorted(names.to_numpy(), rows["instrument"].to_numpy())
     score_TN = np.full((len(sessions), len(names)), np.nan)
-    label_TN = np.full_like(score_TN, np.nan)
-    score_TN[rows, columns] = pairs["score"].to_numpy()
-    label_TN[rows, columns] = pairs["label"].to_numpy()
-    return score_TN, label_TN, np.isfinite(score_TN).sum(axis=1)
+    label_TN, member_TN = np.full_like(score_TN, np.nan), np.zeros(score_TN.shape, bool)
+    score_TN[at, columns] = rows["score"].to_numpy()
+    label_TN[at, columns] = rows["label"].to_numpy()
+    member_TN[at, columns] = True
+    return score_TN, label_TN, member_TN
 
 
-def _metrics(ic_T: Array, rank_T: Array, decile_TQ: Array, *, horizon: int) -> dict[str, float]:
+def _metrics(found: Signal) -> dict[str, float]:
     """Return the means, errors and ratios; NaN where nothing could be measured."""
-    lags = label_lags(ic_T.size, horizon=horizon)
-    means = {
-        "ic": hac_mean(ic_T, lags=lags),
-        "rank_ic": hac_mean(rank_T, lags=lags),
-        "decile_spread": hac_mean(decile_TQ[:, -1] - decile_TQ[:, 0], lags=lags),
-    }
+    means = {"ic": found.ic, "rank_ic": found.rank_ic, "decile_spread": found.spread}
     metrics: dict[str, float] = {}
     for name, mean in means.items():
         metrics |= {name: mean.value, f"{name}_error": mean.error, f"{name}_t": mean.t}
-    known_T = ic_T[np.isfinite(ic_T)]
-    spread = float(known_T.std(ddof=1)) if known_T.size > 1 else float("nan")
-    metrics["icir"] = metrics["ic"] / spread if spread > 0 else float("nan")
-    metrics["ic_positive"] = float((known_T > 0).mean()) if known_T.size else float("nan")
-    metrics["sessions"] = float(means["ic"].count)
-    metrics["deciles"] = float(decile_TQ.shape[1])
-    return metrics
+    known_T = found.ic_T[np.isfinite(found.ic_T)]
+    moved = found.turnover[found.horizon]
+    return metrics | {
+        "icir": found.icir.value,
+        "icir_error": found.icir.error,
+        "ic_positive": float((known_T > 0).mean()) if known_T.size else float("nan"),
+        "sessions": float(found.ic.count),
+        "deciles": float(found.quantile_TQ.shape[1]),
+        "turnover": (moved.top + moved.bottom) / 2,
+        "rank_autocorrelation": found.rank_autocorrelation[found.horizon],
+        "break_even": found.break_even,
+        "coverage": found.coverage,
+        "dropped": found.dropped.share,
+    }
 
 
 def _long(decile_TQ: Array, sessions: list[date]) -> pl.DataFrame:

@@ -78,3 +78,26 @@ def test_nothing_known_gives_nothing_but_nan():
     assert np.isnan(found.metrics["ic"])
     assert found.metrics["sessions"] == 0
     assert found.daily.is_empty()
+
+
+def test_says_how_much_was_dropped_what_is_traded_and_what_it_may_cost():
+    rng = np.random.default_rng(4)
+    score, label = rng.normal(size=(2, 40, 24))
+    label += 0.5 * score
+    label[-3:] = np.nan  # not known yet
+    found = evaluate(frame(score, "score"), frame(label, "label"), horizon=2, min_names=5).metrics
+    assert found["dropped"] == pytest.approx(3 / 40)
+    assert found["coverage"] == 1
+    assert 0.8 < found["turnover"] < 1  # of a tenth of the names hardly one stays
+    assert abs(found["rank_autocorrelation"]) < 0.1
+    assert found["break_even"] == pytest.approx(found["decile_spread"] / 4 / found["turnover"])
+
+
+def test_scores_without_a_label_still_count_as_held():
+    score = np.random.default_rng(5).normal(size=(10, 12))
+    known = evaluate(frame(score, "score"), frame(score, "label"), horizon=1, min_names=5)
+    later = frame(score, "label").filter(pl.col("session") < date(2020, 1, 6))
+    found = evaluate(frame(score, "score"), later, horizon=1, min_names=5)
+    assert found.metrics["turnover"] == known.metrics["turnover"]
+    assert found.daily.height == 5
+    assert found.metrics["dropped"] == 0.5

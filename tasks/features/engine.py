@@ -34,6 +34,7 @@ from tasks.market.history import History
 CELLS = 32_768  # sessions × names of one block: its arrays fit a processor's cache
 SESSIONS = 64  # most of one block
 OUTPUT = 64_000_000  # most values of all features held at once
+MANY = 50  # late bars for so many names begin a new block
 COLUMNS = 2_048  # names × nights computed on their own at once
 
 
@@ -157,14 +158,20 @@ def _beside(history: History, chosen: FeatureSet, context: Context | None) -> di
 def _stretches(
     history: History, chosen: FeatureSet, sessions: Sequence[date]
 ) -> Iterator[list[date]]:
-    """Yield runs of neighbouring sessions, each short enough for one block."""
+    """Yield runs of neighbouring sessions, each short enough for one block.
+
+    A night that tells many late bars, such as one after a night that never came, begins a new one:
+    what is late to the sessions before it is not late to its own.
+    """
     place = {session: row for row, session in enumerate(history.sessions)}
-    size = _block_size(chosen, len(history.instruments))
+    names = len(history.instruments)
+    size = _block_size(chosen, names)
     run: list[date] = []
     for session in sessions:
         if session not in place:
             history.roll(session)  # says what is wrong with it
-        if run and (place[session] != place[run[-1]] + 1 or len(run) == size):
+        late = history.told_late(session) > names // MANY
+        if run and (place[session] != place[run[-1]] + 1 or len(run) == size or late):
             yield run
             run = []
         run.append(session)

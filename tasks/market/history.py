@@ -130,6 +130,12 @@ class History:
         found.append(splits.instrument[known][splits.session[known] > oldest])
         return np.unique(np.concatenate(found))
 
+    def told_late(self, session: date) -> int:
+        """Return how many bars of earlier sessions became known at the close of `session`."""
+        place = self._place(session)
+        fresh = _span(self._bars, place - 1, place)
+        return int((self._bars.session[fresh] < place).sum())
+
     @cached_property
     def market(self) -> Array:
         """Return the return of the market at each session (T,), as known at its own close.

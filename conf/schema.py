@@ -109,7 +109,16 @@ class Contest(Strict):
     universe: Name
     features: Name
     transform: Literal["rank", "zscore"] = "rank"
+    neutral_to: tuple[Literal["sector", "beta"], ...] = Field(
+        (), description="What features are cleared of, among the members of their session."
+    )
+    beta: Name | None = Field(None, description="The feature that is a name's beta.")
+    label: Literal["total", "market_neutral", "sector_neutral", "beta_neutral"] = "total"
     horizon: int = Field(5, ge=1, le=60, description="Sessions the label looks ahead.")
+    delisting_return: float = Field(
+        0.0, ge=-1, le=0, description="What a name that is gone returns on its last close."
+    )
+    delisting_sessions: int = Field(10, ge=1, description="Sessions without a bar until it counts.")
     first_fit: int = Field(ge=20, description="Sessions of features before the first fit.")
     refit_every: int = Field(ge=1, description="Sessions between scheduled refits.")
     train_sessions: int | None = Field(None, ge=20, description="Newest sessions used; empty: all.")
@@ -123,6 +132,15 @@ class Contest(Strict):
         names = [recipe.name for recipe in self.candidates]
         if len(set(names)) != len(names):
             raise ValueError(f"recipe names must differ, found {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _beta_is_named(self) -> "Contest":
+        asked = self.label == "beta_neutral" or "beta" in self.neutral_to
+        if asked and self.beta is None:
+            raise ValueError("neutral to beta: name the feature that is it (beta: ...)")
+        if self.beta is not None and not asked:
+            raise ValueError(f"beta {self.beta} is named, but nothing is to be neutral to it")
         return self
 
 

@@ -4,22 +4,23 @@ The record of a session is its information coefficient, measured once, on the fi
 label is known. What later corrections would say does not restate it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from prefect import get_run_logger, task
 
-from conf.schema import SourceBase
 from tasks.locks import source_lock
 from tasks.market import frames
-from tasks.market.history import View
+from tasks.market.history import Array, View
 from tasks.market.lake import Lake, Span, Where
 from tasks.market.windows import tail
-from tasks.panels import history_of, panel_of
+from tasks.panels import history_of, panel_of, total_returns
 from tasks.progress import steps
+from tasks.roster import Roster
 from tasks.settings import calendar, load_contest, load_source, open_lake, open_shelf
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ def _measure_missing(lake: Lake, contest: str, rules: "Contest", as_of: date) ->
     if not due:
         return 0
     history = history_of(lake, rules.source, as_of, since=due[0])
+    by_sector = rules.label == "sector_neutral"
+    roster = Roster(lake, rules.source, rules.universe, as_of) if by_sector else None
     by_session = scores.filter(pl.col("session").is_in(due)).partition_by(
         "session", as_dict=True, include_key=True
     )
@@ -175,26 +178,52 @@ def _measure_missing(lake: Lake, contest: str, rules: "Contest", as_of: date) ->
     for session in due:
         view = history.roll(days.offset(session, reach))
         if (session,) in by_session:
-            rows.append(_record(by_session[(session,)], view, rules, source))
+            sectors = roster.sectors_at(session) if roster else {}
+            peers = _peers(lake, rules, by_session[(session,)], sectors)
+            rows.append(_record(by_session[(session,)], view, rules, peers))
     records = pl.DataFrame(rows, schema=RECORDS, orient="row")
     lake.replace(table, records, over={"session": Span(due[0], due[-1])})
     return len(rows)
 
 
+class Peers(NamedTuple):
+    """What the labels of the scored names are cleared of, as known at their session; (1, N)."""
+
+    sector_TN: NDArray[np.int64] | None
+    beta_TN: Array | None
+
+
+def _peers(lake: Lake, rules: "Contest", scores: pl.DataFrame, sectors: Mapping[str, str]) -> Peers:
+    from tasks.learning.neutral import sector_codes
+
+    sector_TN, beta_TN = None, None
+    if rules.label == "sector_neutral":
+        sector_TN = sector_codes([sectors.get(name) for name in scores["instrument"]])[None]
+    if rules.label == "beta_neutral" and rules.beta:
+        session = scores["session"][0]
+        where: Where = {"source": [rules.source], "session": Span(session, session)}
+        columns = ["instrument", rules.beta]
+        told = lake.read(f"features/{rules.features}", where=where, columns=columns)
+        beta_of = dict(told.iter_rows())
+        beta_TN = np.array([[beta_of.get(name) for name in scores["instrument"]]], np.float64)
+    return Peers(sector_TN, beta_TN)
+
+
 def _record(
-    scores: pl.DataFrame, view: View, rules: "Contest", source: SourceBase
+    scores: pl.DataFrame, view: View, rules: "Contest", peers: Peers
 ) -> tuple[date, date, int, float, float, int]:
     """Return the IC and rank IC of one session, its label known at `view.as_of` and not before."""
-    from tasks.features.labels import labels
+    from tasks.learning.neutral import neutral_labels
     from tasks.statistics.ic import ic_series, rank_ic_series
 
-    recent = tail(view, rules.horizon + 2)
-    label_N = labels(recent, horizon=rules.horizon, trades_at=source.trades_at)[0]
+    label_N = total_returns(tail(view, rules.horizon + 2), rules)[0]
     place = {name: number for number, name in enumerate(view.instruments)}
-    score_N = np.full(len(view.instruments), np.nan)
-    score_N[[place[name] for name in scores["instrument"]]] = scores["score"].to_numpy()
-    both = np.flatnonzero(np.isfinite(score_N) & np.isfinite(label_N))
-    pair = score_N[None, both], label_N[None, both]
+    label_TN = label_N[None, [place[name] for name in scores["instrument"]]]
+    everyone_TN = np.ones(label_TN.shape, bool)
+    label_TN = neutral_labels(label_TN, everyone_TN, kind=rules.label, **peers._asdict())
+    score_TN = scores["score"].to_numpy()[None]
+    both = np.flatnonzero(np.isfinite(score_TN[0]) & np.isfinite(label_TN[0]))
+    pair = score_TN[:, both], label_TN[:, both]
     ic = float(ic_series(*pair, min_names=rules.min_names)[0])
     rank_ic = float(rank_ic_series(*pair, min_names=rules.min_names)[0])
     return scores["session"][0], view.as_of, rules.horizon, ic, rank_ic, both.size

@@ -4,14 +4,16 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
-from tasks.market.history import Array, History
+from tasks.market.history import Array, History, View
 from tasks.market.lake import Lake, Span, Where
 from tasks.roster import Roster
 from tasks.settings import calendar, load_contest, load_source, open_lake
 
 if TYPE_CHECKING:
+    from conf.schema import Contest
     from tasks.learning.panel import Panel
 
 
@@ -33,30 +35,91 @@ def panel_of(
 ) -> "tuple[Panel, dict[date, Array]]":
     """Return the contest's panel over `sessions`, and its labels as known at each of `fits`.
 
-    Features were stored as known each night; membership is rolled session by session. Labels are
-    on the panel's axes, NaN where not known at that fit.
+    Features were stored as known each night; membership is rolled session by session, and sectors
+    and betas are those of each session. Labels are on the panel's axes, NaN where not known at
+    that fit.
     """
     from tasks.features import FEATURE_SETS
-    from tasks.features.labels import labels
     from tasks.learning.panel import aligned, make_panel
 
     lake, rules = open_lake(), load_contest(contest)
+    chosen = FEATURE_SETS[rules.features]()
+    _refuse_beta(contest, rules, chosen.columns)
     source = load_source(rules.source)
     roster = Roster(lake, rules.source, rules.universe, as_of)
     since = calendar(source.calendar).offset(sessions[0], -roster.reach)
     history = history_of(lake, rules.source, as_of, since=since)
     wanted, due, known = set(sessions), set(fits), {}
-    rows: list[tuple[date, str]] = []
+    by_sector = rules.label == "sector_neutral" or "sector" in rules.neutral_to
+    rows: list[tuple[date, str, str | None]] = []
     for session in history.sessions:
         if session in wanted or session in due:
             view = history.roll(session)
-            rows += [(session, name) for name in roster.at(view) if session in wanted]
+            sectors = roster.sectors_at(session) if by_sector else {}
+            names = roster.at(view) if session in wanted else []
+            rows += [(session, name, sectors.get(name)) for name in names]
         if session in due:
-            values = labels(view, horizon=rules.horizon, trades_at=source.trades_at)
-            known[session] = (values, view.sessions, view.instruments)
-    held = pl.DataFrame(rows, schema={"session": pl.Date, "instrument": pl.String}, orient="row")
+            known[session] = total_returns(view, rules), view.sessions, view.instruments
+    kinds = {"session": pl.Date, "instrument": pl.String, "sector": pl.String}
+    held = pl.DataFrame(rows, schema=kinds, orient="row")
     where: Where = {"source": [rules.source], "session": Span(sessions[0], sessions[-1])}
-    columns = [feature.name for feature in FEATURE_SETS[rules.features]().features]
     features = lake.read(f"features/{rules.features}", where=where)
-    panel = make_panel(features, held, columns=columns, transform=rules.transform)
-    return panel, {fit: aligned(*parts, panel) for fit, parts in known.items()}
+    panel = make_panel(
+        features,
+        held,
+        columns=chosen.columns,
+        whole_session=chosen.whole_session,
+        transform=rules.transform,
+        neutral_to=rules.neutral_to,
+        beta=rules.beta,
+    )
+    cleared = {fit: aligned(*parts, panel) for fit, parts in known.items()}
+    if fits:
+        cleared = _cleared(rules, cleared, panel, held, features)
+    return panel, cleared
+
+
+def total_returns(view: View, rules: "Contest") -> Array:
+    """Return the labels of a contest as known at `view.as_of`, before anything is taken off."""
+    from tasks.features.labels import labels
+
+    return labels(
+        view,
+        horizon=rules.horizon,
+        trades_at=load_source(rules.source).trades_at,
+        delisting_return=rules.delisting_return,
+        delisting_sessions=rules.delisting_sessions,
+    )
+
+
+def _cleared(
+    rules: "Contest",
+    known: dict[date, Array],
+    panel: "Panel",
+    held: pl.DataFrame,
+    features: pl.DataFrame,
+) -> dict[date, Array]:
+    """Return labels less what the contest takes off, by the sectors and betas of each session."""
+    from tasks.learning.neutral import neutral_labels
+    from tasks.learning.panel import SECTOR, on_panel, with_sector_codes
+
+    sector_TN, beta_TN = None, None
+    if rules.label == "sector_neutral":
+        codes = with_sector_codes(held)
+        sector_TN = on_panel(codes, SECTOR, panel, absent=-1).astype(np.int64)
+    if rules.label == "beta_neutral" and rules.beta:
+        beta_TN = on_panel(features, rules.beta, panel, absent=np.nan)
+    return {
+        fit: neutral_labels(
+            label_TN, panel.member_TN, kind=rules.label, sector_TN=sector_TN, beta_TN=beta_TN
+        )
+        for fit, label_TN in known.items()
+    }
+
+
+def _refuse_beta(contest: str, rules: "Contest", columns: Sequence[str]) -> None:
+    if rules.beta is not None and rules.beta not in columns:
+        raise ValueError(
+            f"Contest {contest!r} is to be neutral to {rules.beta!r}, which feature set "
+            f"{rules.features!r} does not have; there is: {', '.join(columns)}."
+        )

@@ -71,6 +71,7 @@ class Roster:
         listings = lake.known("listings", as_of=as_of, source=source, prints="all")
         self._listings = listings.sort("known_on", "delivery", "from_session")
         self._rows, self._known = 0, self._listings.clear()
+        self._told, self._sectors = self._known, dict[str, str]()
         named = load_universe(universe).kind == "screened"
         events = lake.known("members", as_of=as_of, source=source, prints="all") if named else None
         self._events = None if events is None else events.sort("known_on", "delivery")
@@ -92,6 +93,14 @@ class Roster:
                 "instrument", keep="last", maintain_order=True
             )
         return self._known
+
+    def sectors_at(self, as_of: date) -> dict[str, str]:
+        """Return the sector of each instrument that one is known of at `as_of`."""
+        known = self.known_at(as_of)
+        if known is not self._told:
+            told = known.filter(pl.col("sector") != "").select("instrument", "sector")
+            self._told, self._sectors = known, dict(told.iter_rows())
+        return self._sectors
 
     @property
     def currencies(self) -> set[str]:

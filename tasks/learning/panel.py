@@ -5,9 +5,8 @@ transformed among its own members alone: nothing in a session depends on any oth
 names that were not members then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,8 +14,11 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-Array = NDArray[np.float64]
-Z_CLIP = 5.0  # z-scores beyond are set to it: one bad print must not rule a session
+from tasks.learning.neutral import neutral_features, sector_codes
+from tasks.learning.transforms import Z_CLIP, Array, Cells, Transform, comparable
+
+Peers = Literal["sector", "beta"]
+SECTOR = "number of its sector"  # no feature is called so
 
 
 class Panel(NamedTuple):
@@ -34,47 +36,74 @@ def make_panel(
     members: pl.DataFrame,
     *,
     columns: Sequence[str] | None = None,
-    transform: Literal["rank", "zscore"],
+    transform: Transform,
+    neutral_to: Collection[Peers] = (),
+    beta: str | None = None,
+    whole_session: Collection[str] = (),
 ) -> Panel:
     """Return the panel of the members' features, ranked to [-1, 1] or z-scored in each session.
 
-    A name counts as a member where it is in `members` and has at least one finite feature. An
-    absent feature is 0 after the transform, the middle of its session. With `columns` the panel
-    has exactly these; without, all columns of the frame less those that are null everywhere.
+    A name counts as a member where it is in `members` and has at least one finite feature of its
+    own. An absent feature is 0 after the transform, the middle of its session. With `columns` the
+    panel has exactly these; without, all columns of the frame less those that are null everywhere.
     Sessions are those of both frames, so a session without members stays, and look-backs count it.
+
+    Neutral to sectors, a feature is compared within the sector as known at its session; neutral to
+    beta, it is what a regression on beta leaves (of beta itself nothing): see `cleared`.
 
     Args:
         features: One row per (session, instrument), one numeric column a feature.
-        members: (session, instrument), one row for each name that may be held.
+        members: (session, instrument), one row for each name that may be held; and its sector,
+            null where unknown, to be neutral to sectors.
         columns: Features to take, in the panel's order.
         transform: `rank` (ties share their mean rank) or `zscore` (clipped at 5).
+        neutral_to: What features are cleared of.
+        beta: The feature that is a name's beta, to be neutral to it.
+        whole_session: Features that are the same for all names of a session, scaled by their own
+            past already: they pass untransformed, clipped at 5, and make no name a member.
     """
     chosen = tuple(columns) if columns is not None else _filled(features)
-    if absent := [name for name in chosen if name not in features.columns]:
+    betas = _betas(neutral_to, beta)
+    _refuse(features, chosen, betas)
+    own = [place for place, name in enumerate(chosen) if name not in whole_session]
+    if not own:
         raise ValueError(
-            f"The features lack {', '.join(absent)}; there is: {', '.join(_named(features))}."
+            "Every feature is the same for all names of a session: nothing tells them apart."
         )
-    if not chosen:
-        raise ValueError("No feature column has a value: there is nothing to learn from.")
-    sessions = _union(features["session"], members["session"])
-    rows = (
-        members.select("session", "instrument")
-        .unique()
-        .join(features, on=["session", "instrument"], how="inner")
+    rows, cells, (sessions, instruments) = _rows(
+        features, members, by_sector="sector" in neutral_to
     )
-    rows = rows.sort("session", "instrument")
-    instruments = rows["instrument"].unique().sort().to_list()
-    row_T = _places(rows["session"], sessions)
-    row_N = _places(rows["instrument"], instruments)
     values = _finite(rows, chosen)
-    member_TN = np.zeros((len(sessions), len(instruments)), bool)
-    member_TN[row_T, row_N] = ~np.isnan(values).all(axis=1)
-    transformed = _ranked(values, row_T, row_N, member_TN.shape)
-    if transform == "zscore":
-        transformed = _scored(values, row_T)
+    member_TN = np.zeros(cells.shape, bool)
+    member_TN[cells.row_T, cells.row_N] = ~np.isnan(values[:, own]).all(axis=1)
+    out = np.clip(values, -Z_CLIP, Z_CLIP)
+    if neutral_to:
+        out[:, own] = neutral_features(
+            values[:, own],
+            cells,
+            transform=transform,
+            sector=rows[SECTOR].to_numpy() if "sector" in neutral_to else None,
+            beta=_finite(rows, betas)[:, 0] if betas else None,
+        )
+    else:
+        out[:, own] = comparable(values[:, own], cells, transform)
     features_NTF = np.zeros((len(instruments), len(sessions), len(chosen)), np.float32)
-    features_NTF[row_N, row_T] = np.nan_to_num(transformed, nan=0.0)
+    features_NTF[cells.row_N, cells.row_T] = np.nan_to_num(out, nan=0.0)
     return Panel(tuple(sessions), tuple(instruments), chosen, features_NTF, member_TN)
+
+
+def _rows(
+    features: pl.DataFrame, members: pl.DataFrame, *, by_sector: bool
+) -> tuple[pl.DataFrame, Cells, tuple[list[date], list[str]]]:
+    """Return the features of members, where each row stands, and the axes of the grid."""
+    held = ["session", "instrument"]
+    told = with_sector_codes(members) if by_sector else members.select(held)
+    rows = told.unique(held, keep="first").join(features, on=held, how="inner").sort(held)
+    sessions = _union(features["session"], members["session"])
+    instruments = rows["instrument"].unique().sort().to_list()
+    shape = len(sessions), len(instruments)
+    places = _places(rows["session"], sessions), _places(rows["instrument"], instruments)
+    return rows, Cells(*places, shape), (sessions, instruments)
 
 
 def aligned(
@@ -103,6 +132,36 @@ def aligned(
     out_TN = np.full((len(panel.sessions), len(panel.instruments)), np.nan)
     here_T, here_N = np.flatnonzero(from_T >= 0), np.flatnonzero(from_N >= 0)
     out_TN[np.ix_(here_T, here_N)] = values_TN[np.ix_(from_T[here_T], from_N[here_N])]
+    return out_TN
+
+
+def with_sector_codes(members: pl.DataFrame) -> pl.DataFrame:
+    """Return (session, instrument) and the number of each name's sector, -1 where unknown.
+
+    Takes `members` (session, instrument, sector); raises where no name has a sector at all.
+    """
+    told = members["sector"].to_list() if "sector" in members.columns else []
+    codes = sector_codes(told)
+    if members.height and not (codes >= 0).any():
+        raise ValueError(
+            f"No sector is known of any of the {members['instrument'].n_unique()} members: ask "
+            "for nothing neutral to sectors, or name a source whose listings tell them."
+        )
+    return members.select("session", "instrument", pl.Series(SECTOR, codes, pl.Int64))
+
+
+def on_panel(values: pl.DataFrame, column: str, panel: Panel, *, absent: float) -> Array:
+    """Return `column` of (session, instrument, column) on the panel's axes; `absent` elsewhere."""
+    row_T = pl.DataFrame({"session": panel.sessions}, schema={"session": pl.Date})
+    row_N = pl.DataFrame({"instrument": panel.instruments}, schema={"instrument": pl.String})
+    found = (
+        values.select("session", "instrument", pl.col(column).cast(pl.Float64).alias("value"))
+        .join(row_T.with_row_index("row"), on="session")
+        .join(row_N.with_row_index("column"), on="instrument")
+        .filter(pl.col("value").is_finite())
+    )
+    out_TN = np.full((len(panel.sessions), len(panel.instruments)), absent)
+    out_TN[found["row"].to_numpy(), found["column"].to_numpy()] = found["value"].to_numpy()
     return out_TN
 
 
@@ -135,6 +194,24 @@ def standardised_labels(label_TN: Array, member_TN: NDArray[np.bool_], *, min_na
     return np.where(enough_T, centred_TN / np.where(deviation_T > 0, deviation_T, 1.0), np.nan)
 
 
+def _betas(neutral_to: Collection[Peers], beta: str | None) -> list[str]:
+    if "beta" not in neutral_to:
+        return []
+    if beta is None:
+        raise ValueError("To be neutral to beta, name the feature that is it.")
+    return [beta]
+
+
+def _refuse(features: pl.DataFrame, chosen: Sequence[str], beta: Sequence[str]) -> None:
+    """Raise where a feature that is asked for is not there, or nothing is."""
+    if absent := [name for name in (*chosen, *beta) if name not in features.columns]:
+        raise ValueError(
+            f"The features lack {', '.join(absent)}; there is: {', '.join(_named(features))}."
+        )
+    if not chosen:
+        raise ValueError("No feature column has a value: there is nothing to learn from.")
+
+
 def _named(features: pl.DataFrame) -> list[str]:
     return [name for name in features.columns if name not in ("session", "instrument")]
 
@@ -157,37 +234,3 @@ def _finite(rows: pl.DataFrame, columns: Sequence[str]) -> Array:
     """Return the columns as float64 (rows, F), NaN for whatever is not a finite number."""
     values = rows.select(pl.col(name).cast(pl.Float64) for name in columns).to_numpy()
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def _ranked(
-    values: Array, row_T: NDArray[np.int64], row_N: NDArray[np.int64], shape: tuple[int, int]
-) -> Array:
-    """Return ranks within each session on [-1, 1]; a name alone stands in the middle."""
-    out = np.empty_like(values)
-    for column in range(values.shape[1]):
-        dense_TN = np.full(shape, np.nan)
-        dense_TN[row_T, row_N] = values[:, column]
-        ranks_TN = rankdata(dense_TN, axis=1, nan_policy="omit") if dense_TN.size else dense_TN
-        count_T = np.isfinite(dense_TN).sum(axis=1, keepdims=True)
-        scaled_TN = (2 * ranks_TN - count_T - 1) / np.maximum(count_T - 1, 1)
-        out[:, column] = scaled_TN[row_T, row_N]
-    return out
-
-
-def _scored(values: Array, row_T: NDArray[np.int64]) -> Array:
-    """Return z-scores within each session; 0 where a session is all alike.
-
-    Every session is reduced on its own, member by member: its bits depend on its members alone.
-    """
-    out = np.empty_like(values)
-    edges = np.searchsorted(row_T, np.arange(row_T.max(initial=-1) + 2))
-    for start, stop in pairwise(edges):
-        present = np.isfinite(values[start:stop])
-        count_F = np.maximum(present.sum(axis=0), 1)
-        filled = np.where(present, values[start:stop], 0.0)
-        centred = np.where(present, filled - filled.sum(axis=0) / count_F, 0.0)
-        deviation_F = np.sqrt((centred**2).sum(axis=0) / count_F)
-        flat_F = deviation_F <= 1e-12 * np.abs(filled).max(axis=0, initial=0.0)
-        z = centred / np.where(flat_F, 1.0, deviation_F)
-        out[start:stop] = np.where(flat_F, 0.0, np.clip(z, -Z_CLIP, Z_CLIP))
-    return out

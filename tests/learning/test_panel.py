@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.learning.panel import aligned, make_panel, standardised_labels, until
+from tasks.learning.panel import aligned, make_panel, on_panel, standardised_labels, until
 
 DAYS = [date(2020, 1, 6) + timedelta(days=number) for number in range(4)]
 
@@ -128,3 +128,119 @@ def test_labels_have_mean_zero_and_variance_one_in_every_session_that_counts():
     assert np.allclose(found[0, :3], [0.0, 1.5**0.5, -(1.5**0.5)])
     assert np.isnan(found[0, 3:]).all()
     assert np.isnan(found[1:]).all()
+
+
+# --- neutral to sectors and beta -----------------------------------------------------------------
+
+
+def with_sectors(frame: pl.DataFrame, sectors: list[str | None]) -> pl.DataFrame:
+    """Return everyone of `frame`, names in turn of these sectors."""
+    number = pl.col("instrument").str.slice(2).cast(pl.Int64) % len(sectors)
+    names = pl.Series(sectors, dtype=pl.String)
+    return everyone(frame).with_columns(sector=number.map_elements(names.__getitem__, pl.String))
+
+
+def test_neutral_to_sectors_ranks_a_name_against_its_sector():
+    values = [float(name) + 100 * (name % 2) for name in range(10)]
+    frame = one_day(values)
+    held = with_sectors(frame, ["low", "high"])
+    plain = make_panel(frame, held, transform="rank").features_NTF[:, 0, 0]
+    assert plain[1::2].min() > plain[::2].max()
+    panel = make_panel(frame, held, transform="rank", neutral_to=["sector"])
+    found = panel.features_NTF[:, 0, 0]
+    assert np.allclose(found[1::2], found[::2])
+    assert found.min() < -0.8 < 0.8 < found.max()
+
+
+@pytest.mark.parametrize("transform", ["rank", "zscore"])
+def test_neutral_to_beta_leaves_no_beta(transform):
+    frame = features(names=200)
+    tilted = frame.with_columns(tilted=pl.col("fast") + pl.col("slow") / 50)
+    panel = make_panel(
+        tilted, everyone(frame), transform=transform, neutral_to=["beta"], beta="slow"
+    )
+    plain = make_panel(tilted, everyone(frame), transform=transform)
+    for row in range(len(DAYS)):
+        fast, slow, left = panel.features_NTF[:, row].T
+        assert not slow.any()
+        beta = plain.features_NTF[:, row, 1]
+        assert np.corrcoef(plain.features_NTF[:, row, 2], beta)[0, 1] > 0.7
+        assert abs(np.corrcoef(left, beta)[0, 1]) < 0.1
+        assert np.corrcoef(left, fast)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("transform", ["rank", "zscore"])
+def test_a_neutral_session_depends_on_its_own_members_and_sectors_alone(transform):
+    frame, asked = features(names=30), {"transform": transform, "neutral_to": ["sector", "beta"]}
+    held = with_sectors(frame, ["a", "b", None])
+    gone = pl.col("instrument") == "s:3"
+    some = held.filter(~gone)
+    later = pl.col("session") > DAYS[1]
+    other = frame.with_columns(pl.when(gone | later).then(1e6).otherwise("fast").alias("fast"))
+    moved = some.with_columns(pl.when(later).then(pl.lit("b")).otherwise("sector").alias("sector"))
+    before = until(make_panel(frame, some, beta="slow", **asked), DAYS[1])
+    after = until(make_panel(other, moved, beta="slow", **asked), DAYS[1])
+    assert before.features_NTF.tobytes() == after.features_NTF.tobytes()
+    own = some.with_columns(sector=pl.lit("b"))
+    changed = until(make_panel(frame, own, beta="slow", **asked), DAYS[1])
+    assert before.features_NTF.tobytes() != changed.features_NTF.tobytes()
+
+
+def test_a_neutral_feature_that_is_absent_stands_in_the_middle():
+    frame = features(names=30).with_columns(
+        pl.when(pl.col("instrument") == "s:7").then(None).otherwise("fast").alias("fast")
+    )
+    held = with_sectors(frame, ["a", "b"])
+    asked = {"transform": "zscore", "neutral_to": ["sector", "beta"], "beta": "slow"}
+    panel = make_panel(frame, held, **asked)
+    place = panel.instruments.index("s:7")
+    assert not panel.features_NTF[place, :, 0].any()
+    assert panel.features_NTF[:, :, 0].any()
+    assert panel.member_TN.all()
+
+
+def test_says_what_is_lacking_to_be_neutral():
+    frame = features()
+    for held in (everyone(frame), with_sectors(frame, [None, ""])):
+        with pytest.raises(ValueError, match="No sector is known of any of the 6 members"):
+            make_panel(frame, held, transform="rank", neutral_to=["sector"])
+    with pytest.raises(ValueError, match="lack tilt; there is: fast, slow"):
+        make_panel(frame, everyone(frame), transform="rank", neutral_to=["beta"], beta="tilt")
+    with pytest.raises(ValueError, match="name the feature that is it"):
+        make_panel(frame, everyone(frame), transform="rank", neutral_to=["beta"])
+
+
+# --- features of a whole session -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transform", ["rank", "zscore"])
+def test_a_feature_of_the_whole_session_passes_as_it_is(transform):
+    fear = pl.Series([1.25, -9.0, None, float("inf")], dtype=pl.Float32)
+    frame = features().with_columns(fear=pl.Series(np.repeat(fear.to_numpy(), 6)))
+    asked = {"transform": transform, "neutral_to": ["beta"], "beta": "slow"}
+    panel = make_panel(frame, everyone(frame), whole_session=["fear"], **asked)
+    assert panel.columns == ("fast", "slow", "fear")
+    assert (panel.features_NTF[:, :, 2] == [1.25, -5.0, 0.0, 0.0]).all()
+    without = make_panel(frame.drop("fear"), everyone(frame), **asked)
+    assert panel.features_NTF[:, :, :2].tobytes() == without.features_NTF.tobytes()
+
+
+def test_a_feature_of_the_whole_session_makes_no_name_a_member():
+    frame = one_day([3.0, None, 1.0]).with_columns(fear=pl.lit(1.0))
+    panel = make_panel(frame, everyone(frame), transform="rank", whole_session=["fear"])
+    assert panel.member_TN[0].tolist() == [True, False, True]
+    with pytest.raises(ValueError, match="nothing tells them apart"):
+        make_panel(
+            frame, everyone(frame), columns=["fear"], transform="rank", whole_session=["fear"]
+        )
+
+
+def test_lays_values_out_on_the_panel():
+    frame = features(names=3)
+    panel = make_panel(frame, everyone(frame), transform="rank")
+    told = frame.filter(pl.col("session") > DAYS[1]).head(4)
+    stray = told.with_columns(pl.lit("x:9").alias("instrument"))
+    laid_TN = on_panel(pl.concat([told, stray]), "fast", panel, absent=-1.0)
+    assert (laid_TN[:2] == -1.0).all()
+    assert laid_TN[2].tolist() == told["fast"].cast(pl.Float64).to_list()[:3]
+    assert laid_TN[3].tolist() == [told["fast"].to_list()[3], -1.0, -1.0]

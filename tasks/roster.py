@@ -11,7 +11,6 @@ from tasks.market.currency import Terms, Worth, pairs_between, terms_of, without
 from tasks.market.history import View
 from tasks.market.lake import Lake
 from tasks.market.universe import members, sessions_needed
-from tasks.market.windows import tail
 from tasks.settings import calendar, load_source, load_universe
 
 if TYPE_CHECKING:
@@ -34,21 +33,26 @@ class Rates:
         self._series = series.sort("known_on", "delivery", "session", "name")
         self._listings, self._terms = pl.DataFrame(), dict[str, Terms]()
 
-    def worth(self, view: View) -> Worth:
-        """Return what the prices of `view` are worth, by rates and listings known at its close."""
-        before = days_back(self._days, view.sessions[0], self._stale, self._starts)
-        rows = int(self._series["known_on"].search_sorted(view.as_of, side="right"))
+    def worth(self, names: Sequence[str], sessions: Sequence[date]) -> Worth:
+        """Return what prices of `names` are worth over `sessions`, without holes.
+
+        By rates and listings known at the close of the last of them.
+        """
+        as_of = sessions[-1]
+        before = days_back(self._days, sessions[0], self._stale, self._starts)
+        rows = int(self._series["known_on"].search_sorted(as_of, side="right"))
         known = self._series.head(rows).filter(pl.col("session") >= before)
         known = known.unique(["session", "name"], keep="last", maintain_order=True)
-        listings = self._roster.known_at(view.as_of)
+        listings = self._roster.known_at(as_of)
         if listings is not self._listings:
             self._listings, self._terms = listings, terms_of(listings, self._quoted_in)
         return worth(
-            view,
+            names,
+            sessions,
             self._terms,
             known,
             currency=self._currency,
-            sessions=self._days.sessions(before, view.as_of),
+            earlier=self._days.sessions(before, sessions[0])[:-1],
             stale_sessions=self._stale,
         )
 
@@ -117,7 +121,8 @@ class Roster:
             events = events.head(events["known_on"].search_sorted(view.as_of, side="right"))
         unit_TN = None
         if self._rules and self._rates:
-            unit_TN = self._rates.worth(tail(view, self._rules.sessions)).unit_TN
+            recent = view.sessions[-self._rules.sessions :]
+            unit_TN = self._rates.worth(view.instruments, recent).unit_TN
         return members(
             self.universe,
             view,

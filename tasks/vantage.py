@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from conf.schema import RiskModelConf
@@ -79,7 +78,7 @@ class Vantage:
     def roll(self, as_of: date) -> View:
         """Return what was known at `as_of`, in the book's currency; only ever forward."""
         self._quoted = self.history.roll(as_of)
-        self._worth = self._rates.worth(self._quoted)
+        self._worth = self._rates.worth(self._quoted.instruments, self._quoted.sessions)
         return in_currency(self._quoted, self._worth.unit_TN)
 
     def day(self, as_of: date) -> pl.DataFrame:
@@ -92,14 +91,12 @@ class Vantage:
         `ACTIONS` with `unit_value`, what a point is worth at `as_of`, to which this is rolled: by
         the listings and the rate of that session, also where a name has no bar any more.
         """
-        quoted = self._as_quoted(as_of)
+        self._as_quoted(as_of)
         late = late_actions(self._actions, as_of, since=self.days.offset(as_of, -1))
         if late.is_empty():
             return late.with_columns(unit_value=pl.lit(1.0))
         names = late["instrument"].unique().sort()
-        blank_TN = np.full((1, names.len()), np.nan)
-        alone = View(as_of, quoted.sessions[-1:], tuple(names), *[blank_TN] * 7)
-        unit_TN = self._rates.worth(alone).unit_TN
+        unit_TN = self._rates.worth(names.to_list(), [as_of]).unit_TN
         units = names.to_frame().with_columns(
             unit_value=pl.lit(1.0) if unit_TN is None else pl.Series(unit_TN[-1])
         )

@@ -86,28 +86,37 @@ def rate_path(
 
 
 def worth(
-    view: View,
+    names: Sequence[str],
+    sessions: Sequence[date],
     terms: Mapping[str, Terms],
     series: pl.DataFrame,
     *,
     currency: str,
-    sessions: Sequence[date],
+    earlier: Sequence[date],
     stale_sessions: int,
 ) -> Worth:
-    """Return what the prices of `view` are worth in `currency`, by `series` known at its close.
+    """Return what prices of `names` are worth in `currency` over `sessions`.
 
-    An instrument that `terms` does not speak of is quoted in `currency`. `sessions` are those of
-    the view and the `stale_sessions` before it, so that the same rate serves a session however
-    long the view is.
+    An instrument that `terms` does not speak of is quoted in `currency`.
+
+    Args:
+        names: Instruments.
+        sessions: Rising, without holes.
+        terms: How instruments are quoted.
+        series: Rates as known at the last of `sessions`.
+        currency: Three letters.
+        earlier: The `stale_sessions` before `sessions`, or all there are, so that the same rate
+            serves a session however many are asked for.
+        stale_sessions: How old a rate may be.
     """
     own = Terms(currency, 1.0)
-    of_N = [terms.get(name, own) for name in view.instruments]
+    of_N = [terms.get(name, own) for name in names]
     currencies = tuple(each.currency for each in of_N)
     if all(each == own for each in of_N):
         return Worth(currencies, None)
-    tail = len(view.sessions)
+    days, asked = [*earlier, *sessions], slice(len(earlier), None)
     paths = {
-        code: rate_path(series, sessions, code, currency, stale_sessions=stale_sessions)[-tail:]
+        code: rate_path(series, days, code, currency, stale_sessions=stale_sessions)[asked]
         for code in sorted(set(currencies))
     }
     unit_TN = np.stack([each.multiplier * paths[each.currency] for each in of_N], axis=1)

@@ -52,7 +52,14 @@ def view(dividends: dict[int, float] | None = None) -> View:
 
 def worth_of(view: View, known: pl.DataFrame, **terms: Terms):
     said = {f"s:{name}": each for name, each in terms.items()}
-    return worth(view, said, known, currency="USD", sessions=SESSIONS, stale_sessions=1)
+    return worth_in(view.instruments, view.sessions, said, known)
+
+
+def worth_in(names, sessions, terms, known, currency: str = "USD", stale: int = 1):
+    earlier = [day for day in SESSIONS if day < sessions[0]]
+    return worth(
+        names, sessions, terms, known, currency=currency, earlier=earlier, stale_sessions=stale
+    )
 
 
 def test_a_rate_is_the_same_quoted_either_way():
@@ -133,7 +140,7 @@ def test_a_euro_is_worth_one_euro_however_its_quotes_move():
     quoted = seen._replace(close_TN=np.stack([seen.close_TN[:, 0], price_T], axis=1))
     terms = {"s:HOME": Terms("EUR", 1.0), "s:AWAY": Terms("USD", 1.0)}
     rates = series(EURUSD=price_T.tolist())
-    found = worth(quoted, terms, rates, currency="EUR", sessions=SESSIONS, stale_sessions=0)
+    found = worth_in(quoted.instruments, SESSIONS, terms, rates, "EUR", stale=0)
     returns = total_returns(in_currency(quoted, found.unit_TN))[1:]
     assert without_rounding(returns)[:, 1].tolist() == [0.0] * 4
     assert without_rounding(np.array([[0.01, -2e-9, np.nan]])).tolist()[0][:2] == [0.01, -2e-9]
@@ -150,15 +157,11 @@ def test_what_has_no_rate_has_no_price_and_is_named_where_it_is_held():
     assert without_rate(found, seen.instruments, ["s:HOME"]) == {}
 
 
-def test_the_same_rate_serves_a_session_however_long_the_view_is():
+def test_the_same_rate_serves_a_session_however_many_are_asked_for():
     known = series(EURUSD=[1.1, None, 1.2, None, None])
-    seen = view()
-    short = seen._replace(
-        sessions=tuple(SESSIONS[1:]), **{f: getattr(seen, f)[1:] for f in seen._fields[3:]}
-    )
     terms = {"s:AWAY": Terms("EUR", 1.0)}
     whole, part = (
-        worth(each, terms, known, currency="USD", sessions=SESSIONS, stale_sessions=1).unit_TN
-        for each in (seen, short)
+        worth_in(["s:HOME", "s:AWAY"], sessions, terms, known).unit_TN
+        for sessions in (SESSIONS, SESSIONS[1:])
     )
     np.testing.assert_array_equal(whole[1:], part)

@@ -73,7 +73,7 @@ def view(sessions: list[date]) -> View:
 
 def pounds(rates: Rates, sessions: list[date]) -> list[float]:
     """Return what the pound was worth, as known at the last of `sessions`."""
-    unit_TN = rates.worth(view(sessions)).unit_TN
+    unit_TN = rates.worth(NAMES, sessions).unit_TN
     assert unit_TN is not None
     assert (unit_TN[:, 1] == 1.0).all()
     return unit_TN[:, 0].tolist()
@@ -121,7 +121,7 @@ def test_a_holding_whose_rate_has_grown_too_old_stops_the_book_by_name(lake):
     rates = rates_of(lake)
     for last, lost in ((3, False), (4, True)):
         seen = view(SESSIONS[: last + 1])
-        worth = rates.worth(seen)
+        worth = rates.worth(seen.instruments, seen.sessions)
         rates.require(seen, worth, ["m:SPY"])
         if not lost:
             rates.require(seen, worth, list(NAMES))

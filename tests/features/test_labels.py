@@ -74,6 +74,12 @@ def test_takes_the_close_where_only_the_last_open_is_missing():
     assert one(market, trades_at="open")[0] == pytest.approx(0.2)
 
 
+def test_is_unknown_where_no_price_follows_the_first_open():
+    market = view([5, NAN, NAN, NAN, NAN], opens=[5, 10, NAN, NAN, NAN])
+    for gone in ({}, {"delisting_return": -0.3, "delisting_sessions": 2}):
+        assert np.isnan(one(market, trades_at="open", **gone)[0])
+
+
 def test_is_unknown_for_what_could_not_be_bought():
     assert np.isnan(one(view([1, NAN, 8, 9]))[0])
     assert np.isnan(one(view([1, 0, 8, 9]))[0])

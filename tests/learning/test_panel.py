@@ -186,6 +186,20 @@ def test_a_neutral_session_depends_on_its_own_members_and_sectors_alone(transfor
     assert before.features_NTF.tobytes() != changed.features_NTF.tobytes()
 
 
+@pytest.mark.parametrize("transform", ["rank", "zscore"])
+@pytest.mark.parametrize("neutral_to", [[], ["sector"], ["beta"], ["sector", "beta"]])
+def test_a_night_on_its_own_gives_the_same_bits_as_a_long_run(transform, neutral_to):
+    frame = features(names=300).with_columns(tilted=pl.col("fast") ** 3 + pl.col("slow"))
+    held = with_sectors(frame, ["a", "b", "c", None]).with_columns(
+        pl.when(pl.col("session") == DAYS[0]).then(pl.lit("0")).otherwise("sector").alias("sector")
+    )
+    asked = {"transform": transform, "neutral_to": neutral_to, "beta": "slow"}
+    whole = make_panel(frame, held, **asked)
+    last = pl.col("session") == DAYS[-1]
+    alone = make_panel(frame.filter(last), held.filter(last), **asked)
+    assert whole.features_NTF[:, -1].tobytes() == alone.features_NTF[:, 0].tobytes()
+
+
 def test_a_neutral_feature_that_is_absent_stands_in_the_middle():
     frame = features(names=30).with_columns(
         pl.when(pl.col("instrument") == "s:7").then(None).otherwise("fast").alias("fast")

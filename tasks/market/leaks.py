@@ -1,0 +1,238 @@
+"""The leak audit: run a study over a market again with another future, and name what moved.
+
+A *study* is any function from a tape to what it claims. Two kinds of claim are judged:
+
+- *known* at the close of its session: features, members, scores. No alteration of what became
+  known after a close may move a bit of what is claimed up to it.
+- an *outcome* of the decision of its session: labels, fills. No alteration of that session's own
+  prices, or of earlier ones, may move it: nobody trades at the close that he decides on.
+
+What no alteration moves in any session could not have failed: the audit says it was not judged.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tasks.market.compared import KEY, ROWS, Difference, differences
+from tasks.market.tampered import TAMPERINGS, Tape, rewritten
+
+AGAIN, PAST = "run again", "past rewritten"
+MOMENTS = 6  # closes that the future is altered after, besides those right after each fit
+FITS = 4  # of how many fits, the newest
+Verdict = Literal["clean", "leak", "nothing to judge"]
+
+
+class Claims(NamedTuple):
+    """What a study says: frames by name, each with at most one row a (session, instrument).
+
+    Columns beside the two are judged one by one; a frame without any is a list of members. Scores
+    of a walk-forward should say when their model was `fitted_on`: where labels reach into the
+    sessions that are scored shows only at the closes right after a fit.
+    """
+
+    known: Mapping[str, pl.DataFrame]
+    outcomes: Mapping[str, pl.DataFrame] = MappingProxyType({})
+
+
+class Study(NamedTuple):
+    """What is audited.
+
+    Args:
+        name: What the findings call it.
+        claims: What it says by a tape, of all sessions it can. It must read nothing else.
+        tolerance: How far a number may move, relative to its size, before it counts: above 0
+            only for what does not give the same bits twice.
+    """
+
+    name: str
+    claims: Callable[[Tape], Claims]
+    tolerance: float = 0.0
+
+
+class Move(NamedTuple):
+    """A column that moved and must not; the numbers are those of its worst run."""
+
+    output: str
+    column: str  # `ROWS` where rows came or went
+    by: tuple[str, ...]  # the alterations that moved it
+    sessions: int
+    names: int
+    first: date  # the earliest session that moved
+    largest: float | None  # change of a number; None where nothing but text or gaps moved
+
+
+class Output(NamedTuple):
+    """One frame of a study: how much of it was compared, and which columns never answered."""
+
+    name: str
+    cells: int  # values compared, over all runs
+    columns: tuple[str, ...]
+    silent: tuple[str, ...]  # of `columns`: no alteration of any session moved them
+
+    @property
+    def judged(self) -> bool:
+        """Return whether something here could have failed."""
+        return self.cells > 0 and len(self.silent) < len(self.columns)
+
+
+class Audit(NamedTuple):
+    """What came of an audit."""
+
+    study: str
+    outputs: tuple[Output, ...]
+    moves: tuple[Move, ...]
+    as_ofs: tuple[date, ...]  # the closes after which the future was altered
+    runs: int  # of the study
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return `leak` where something moved, `clean` only where every output was judged."""
+        if self.moves:
+            return "leak"
+        judged = all(output.judged for output in self.outputs)
+        return "clean" if self.outputs and judged else "nothing to judge"
+
+
+def audit(study: Study, tape: Tape, *, moments: int = MOMENTS, seed: int = 0) -> Audit:
+    """Return what `study` claims too early, or too late, over a market.
+
+    Args:
+        study: What is judged.
+        tape: The market it is judged on: the more happens in it, the more can be found.
+        moments: How many closes, spread over the study's sessions, the future is altered after;
+            those right after each fit come on top.
+        seed: Of what is made up.
+    """
+    told = study.claims(tape)
+    record = _Record(told, study.tolerance)
+    record.compare(AGAIN, study.claims(tape), date.max)
+    as_ofs = moments_of(told, tape, count=moments)
+    for as_of in as_ofs:
+        for place, (name, tamper) in enumerate(TAMPERINGS.items()):
+            random = np.random.default_rng([seed, as_of.toordinal(), place])
+            record.compare(name, study.claims(tamper(tape, as_of, random)), as_of)
+        if told.outcomes:
+            random = np.random.default_rng([seed, as_of.toordinal(), len(TAMPERINGS)])
+            record.compare_past(study.claims(rewritten(tape, as_of, random)), as_of)
+    return record.audit(study.name, as_ofs)
+
+
+def moments_of(told: Claims, tape: Tape, *, count: int) -> tuple[date, ...]:
+    """Return the closes worth altering the future after, oldest first.
+
+    They are spread evenly over the sessions of the claims; one is the close at which most names
+    have a gap, where whoever fills backward looks ahead. On top come the first session of each
+    claim that says something, and of each fit (`fitted_on`, the newest few).
+    """
+    frames = [*told.known.values(), *told.outcomes.values()]
+    sessions = sorted({day for frame in frames for day in frame["session"].unique().to_list()})
+    sessions = [day for day in sessions if day < tape.sessions[-1]]
+    if not sessions:
+        return ()
+    spread = np.linspace(0, len(sessions) - 1, count + 2).round().astype(int)[1:-1]
+    chosen = {sessions[place] for place in spread}
+    chosen.add(_most_gaps(tape.bars, sessions))
+    for frame in told.known.values():
+        says = pl.any_horizontal(pl.exclude(KEY).is_not_null()) if frame.width > 2 else pl.lit(True)
+        chosen.update(frame.filter(says)["session"].unique().sort().head(1).to_list())
+        if "fitted_on" in frame.columns:
+            starts = frame.group_by("fitted_on").agg(pl.col("session").min())["session"]
+            chosen.update(starts.sort().tail(FITS).to_list())
+    return tuple(sorted(day for day in chosen if day < tape.sessions[-1]))
+
+
+def _most_gaps(bars: pl.DataFrame, sessions: Sequence[date]) -> date:
+    """Return the close without a bar, as known then, of most names that trade before and after."""
+    lives = bars.group_by("instrument").agg(
+        first=pl.col("session").min(), last=pl.col("session").max()
+    )
+    days = pl.DataFrame({"session": sessions}, schema={"session": pl.Date})
+    due = days.join_where(
+        lives, pl.col("session") > pl.col("first"), pl.col("session") < pl.col("last")
+    )
+    seen = bars.filter(pl.col("known_on") <= pl.col("session"))
+    missing = due.join(seen, on=KEY, how="anti")["session"].value_counts()
+    if missing.is_empty():
+        return sessions[len(sessions) // 2]
+    return missing.sort("count", "session", descending=[True, False])["session"][0]
+
+
+class _Record:
+    """What moved so far, and what was seen to answer."""
+
+    def __init__(self, told: Claims, tolerance: float):
+        self._told, self._tolerance, self._runs = told, tolerance, 1
+        self._moves: dict[tuple[str, str], list[tuple[str, Difference]]] = {}
+        self._cells: dict[str, int] = {}
+        self._answered: set[tuple[str, str]] = set()
+
+    def compare(self, by: str, other: Claims, as_of: date) -> None:
+        """Note what is known up to `as_of` and moved, and what answers after it."""
+        self._runs += 1
+        early, late = pl.col("session") <= as_of, pl.col("session") > as_of
+        for name in {**self._told.known, **other.known}:
+            before, after = _named(self._told.known, name), _named(other.known, name)
+            self._note(name, by, before.filter(early), after.filter(early))
+            self._listen(name, before.filter(late), after.filter(late))
+        for name, before in self._told.outcomes.items():
+            after, own = _named(other.outcomes, name), pl.col("session") >= as_of
+            if by == AGAIN:
+                self._note(name, by, before, after)
+            self._listen(name, before.filter(own), after.filter(own))
+
+    def compare_past(self, other: Claims, as_of: date) -> None:
+        """Note which outcomes of `as_of` and later moved with the prices up to it."""
+        self._runs += 1
+        own = pl.col("session") >= as_of
+        for name, before in self._told.outcomes.items():
+            self._note(name, PAST, before.filter(own), _named(other.outcomes, name).filter(own))
+
+    def audit(self, study: str, as_ofs: tuple[date, ...]) -> Audit:
+        """Return what came of it all."""
+        outputs = []
+        for name, frame in {**self._told.known, **self._told.outcomes}.items():
+            columns = tuple(frame.drop(KEY).columns) or (ROWS,)
+            silent = tuple(one for one in columns if (name, one) not in self._answered)
+            outputs.append(Output(name, self._cells.get(name, 0), columns, silent))
+        moves = tuple(_worst(*key, found) for key, found in self._moves.items())
+        return Audit(study, tuple(outputs), moves, as_ofs, self._runs)
+
+    def _note(self, name: str, by: str, before: pl.DataFrame, after: pl.DataFrame) -> None:
+        if by != AGAIN:  # the same market twice proves nothing
+            values = before.drop(KEY)
+            filled = sum(one.len() - one.null_count() for one in values.get_columns())
+            cells = filled if values.width else before.height
+            self._cells[name] = self._cells.get(name, 0) + cells
+        for found in differences(before, after, tolerance=self._tolerance):
+            self._moves.setdefault((name, found.column), []).append((by, found))
+
+    def _listen(self, name: str, before: pl.DataFrame, after: pl.DataFrame) -> None:
+        """Note which columns answer to another future: their own values, in rows of both."""
+        if after.is_empty():
+            return
+        for found in differences(before, after, tolerance=self._tolerance):
+            self._answered.add((name, found.column))
+
+
+def _named(frames: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
+    if name in frames:
+        return frames[name]
+    return pl.DataFrame(schema={"session": pl.Date, "instrument": pl.String})
+
+
+def _worst(output: str, column: str, found: Sequence[tuple[str, Difference]]) -> Move:
+    sizes = [one.largest for _, one in found if one.largest is not None]
+    return Move(
+        output,
+        column,
+        tuple(dict.fromkeys(by for by, _ in found)),
+        max(one.sessions for _, one in found),
+        max(one.names for _, one in found),
+        min(one.first for _, one in found),
+        max(sizes, default=None),
+    )

@@ -1,0 +1,164 @@
+"""The leak audit finds what was planted, names it, and says what it could not judge."""
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tasks.market.compared import ROWS
+from tasks.market.eventful import eventful_tape
+from tasks.market.leaks import AGAIN, PAST, Audit, Claims, Study, audit, moments_of
+from tasks.market.tampered import TAMPERINGS, Tape
+from tests.tasks.planted_leaks import PLANTED, honest, leaking
+from tests.tasks.printed import change, grid, rows
+
+
+@pytest.fixture(scope="module")
+def tape() -> Tape:
+    return eventful_tape(seed=1, names=20, sessions=110)
+
+
+def of(tape: Tape, claims, *, tolerance: float = 0.0, moments: int = 3) -> Audit:
+    return audit(Study("mine", claims, tolerance), tape, moments=moments)
+
+
+def momentum(tape: Tape) -> pl.DataFrame:
+    told = grid(tape)
+    return rows(told, change(told.close_TN, 5), "momentum")
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_finds_each_planted_leak_and_not_its_honest_twin(name, tape):
+    found = audit(leaking(name), tape, moments=3)
+    assert found.verdict == "leak"
+    clean = audit(honest(name), tape, moments=3)
+    assert clean.verdict == "clean", clean.moves
+
+
+def test_names_output_column_alteration_extent_and_first_session(tape):
+    found = audit(leaking("full-sample scaler"), tape)
+    (move,) = found.moves
+    assert (move.output, move.column) == ("features", "value")
+    assert set(move.by) == set(TAMPERINGS)
+    assert move.first == tape.sessions[0]
+    assert move.names >= 20
+    assert move.sessions > 50
+    assert move.largest > 0
+
+
+def test_a_label_from_the_close_of_the_decision_moves_with_the_past(tape):
+    (move,) = audit(leaking("same-close execution"), tape).moves
+    assert move.by == (PAST,)
+    assert move.sessions == 1  # the label of the close itself: later ones begin later
+
+
+@pytest.mark.parametrize("place", [0, 7])
+def test_finds_a_trace_of_tomorrow_in_one_name_and_one_column_on_even_days(tape, place):
+    name = grid(tape).names[place]
+
+    def claims(told: Tape) -> Claims:
+        table, ahead = grid(told), change(grid(told).close_TN, -1)
+        frame = momentum(told).with_columns(other=pl.col("momentum") * 2)
+        peek = rows(table, ahead, "ahead")
+        frame = frame.join(peek, on=["session", "instrument"], how="left")
+        here = (pl.col("instrument") == name) & (pl.col("session").dt.day() % 2 == 0)
+        frame = frame.with_columns(
+            other=pl.when(here).then(pl.col("other") + 1e-9 * pl.col("ahead")).otherwise("other")
+        )
+        return Claims({"features": frame.drop("ahead")})
+
+    found = of(tape, claims, moments=8)
+    assert [(move.column, move.names) for move in found.moves] == [("other", 1)]
+
+
+def test_finds_a_number_that_only_another_name_moves_late(tape):
+    """A print that comes a session late may not count at the close before."""
+
+    def claims(told: Tape) -> Claims:
+        count = told.bars.group_by("session").agg(pl.col("close").sum())
+        frame = momentum(told).join(count, on="session", how="left")
+        return Claims({"features": frame.sort("session", "instrument")})
+
+    assert {move.column for move in of(tape, claims).moves} == {"close"}
+
+
+def test_what_cannot_fail_was_not_judged(tape):
+    told, other = momentum(tape), eventful_tape(seed=2, names=20, sessions=110)
+    constant = of(tape, lambda now: Claims({"features": momentum(now).with_columns(momentum=1.0)}))
+    assert constant.verdict == "nothing to judge"
+    assert constant.outputs[0].silent == ("momentum",)
+    deaf = {day: told.filter(pl.col("session") <= day) for day in tape.sessions}
+    ignores = of(tape, lambda now: Claims({"features": deaf[now.sessions[-1]]}))
+    assert ignores.verdict == "nothing to judge"
+    empty = of(tape, lambda now: Claims({"features": momentum(now).clear()}))
+    assert empty.verdict == "nothing to judge"
+    assert empty.outputs[0].cells == 0
+    assert of(tape, lambda now: Claims({})).verdict == "nothing to judge"
+    assert of(other, lambda now: Claims({"features": momentum(now)})).verdict == "clean"
+
+
+def test_says_which_column_of_several_never_answered(tape):
+    frame = of(tape, lambda now: Claims({"features": momentum(now).with_columns(one=1.0)}))
+    assert frame.verdict == "clean"
+    assert frame.outputs[0].silent == ("one",)
+
+
+def test_an_outcome_that_the_future_does_not_move_was_not_judged(tape):
+    def claims(told: Tape) -> Claims:
+        return Claims({}, {"labels": momentum(told).with_columns(momentum=1.0)})
+
+    assert of(tape, claims).verdict == "nothing to judge"
+
+
+def test_what_gives_other_bits_each_time_is_found_and_may_be_tolerated(tape):
+    random = np.random.default_rng(1)
+
+    def claims(told: Tape) -> Claims:
+        noise = 1 + 1e-12 * random.random()
+        return Claims({"features": momentum(told).with_columns(pl.col("momentum") * noise)})
+
+    (move,) = of(tape, claims).moves
+    assert AGAIN in move.by
+    assert of(tape, claims, tolerance=1e-9).verdict == "clean"
+    leaky = leaking("shift by -1")
+    assert audit(Study("mine", leaky.claims, 1e-9), tape, moments=3).verdict == "leak"
+
+
+def test_refuses_to_judge_two_rows_of_one_name_and_session(tape):
+    with pytest.raises(ValueError, match="stands twice in 20"):
+        of(tape, lambda now: Claims({"features": pl.concat([momentum(now)] * 2)}))
+
+
+def test_a_column_that_only_a_later_market_has_is_a_leak(tape):
+    def claims(told: Tape) -> Claims:
+        frame = momentum(told)
+        if len(told.sessions) > 90:
+            frame = frame.with_columns(old_enough=1.0)
+        return Claims({"features": frame})
+
+    found = of(tape, claims)
+    assert "old_enough" in {move.column for move in found.moves}
+
+
+def test_a_member_that_comes_or_goes_is_named_as_a_row(tape):
+    (move,) = audit(leaking("survivors' universe"), tape).moves
+    assert move.column == ROWS
+    assert move.largest is None
+
+
+def test_looks_right_after_each_fit_and_where_names_have_gaps(tape):
+    told = honest("early stopping on test").claims(tape)
+    fits = told.known["scores"]["fitted_on"].unique().sort().to_list()
+    chosen = moments_of(told, tape, count=2)
+    assert set(fits) <= set(chosen)
+    assert list(chosen) == sorted(set(chosen))
+    assert max(chosen) < tape.sessions[-1]
+    assert moments_of(Claims({}), tape, count=2) == ()
+
+
+def test_sessions_that_the_market_does_not_have_leave_nothing_to_judge(tape):
+    def claims(told: Tape) -> Claims:
+        return Claims({"features": momentum(told).filter(pl.col("session") == date(2030, 1, 2))})
+
+    assert of(tape, claims).verdict == "nothing to judge"

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.audit import app as audit
 from flows.data import app as data
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(audit, name="audit")
 app.add_typer(data, name="data")
 
 

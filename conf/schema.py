@@ -7,6 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from conf.selection_schema import ClusterSelection as ClusterSelection
+from conf.selection_schema import NoSelection as NoSelection
+from conf.selection_schema import Selection as Selection
+from conf.selection_schema import StabilitySelection as StabilitySelection
+from conf.selection_schema import UnivariateSelection as UnivariateSelection
 from conf.source_schema import AssetClass as AssetClass
 from conf.source_schema import Content as Content
 from conf.source_schema import Continuous as Continuous
@@ -98,6 +103,7 @@ class Recipe(Strict):
     model: Name  # a key of NETS or BASELINES
     loss: Literal["ic", "mse"] = "mse"
     settings: dict[str, float | int | str | bool] = Field({})
+    selection: Selection = NoSelection()
     seed: int = 1
 
 

@@ -70,6 +70,7 @@ def _params(
         **{f"contest.{name}": value for name, value in fixed.items()},
         **{f"recipe.{name}": value for name, value in own.items()},
         **{f"setting.{name}": value for name, value in card.get("settings", {}).items()},
+        "columns": len(card["columns"]),  # their names stand in the card, beside the weights
         "fitted_on": str(card["fitted_on"]),
         "compared_since": str(compared[0]),
         "threads": threads(),

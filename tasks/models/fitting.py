@@ -19,6 +19,7 @@ from tasks.learning.panel import Panel, standardised_labels, until
 from tasks.learning.splits import purged_split
 from tasks.models.baselines import BASELINES
 from tasks.models.nets import NETS
+from tasks.models.selection import choose
 
 SCORES = {"session": pl.Date, "instrument": pl.String, "score": pl.Float64}
 
@@ -58,7 +59,8 @@ def fit_recipe(
     """Fit `recipe` to what was known at the close of `fitted_on`; the same inputs, the same bytes.
 
     Everything of the panel after `fitted_on` is cut off first, and so are the labels of sessions
-    whose horizon had not passed by then. Columns that say nothing so far are left out.
+    whose horizon had not passed by then. Columns that say nothing so far are left out; of the
+    others the recipe's selection chooses, by the training sessions alone.
 
     Args:
         recipe: Model, loss, settings and seed.
@@ -80,7 +82,18 @@ def fit_recipe(
         horizon=contest.horizon,
         valid_share=contest.valid_share,
     )
-    examples = Examples(seen.features_NTF, label_TN, train, valid)
+    offered = Examples(seen.features_NTF, label_TN, train, valid)
+    chosen = choose(
+        recipe.selection,
+        offered,
+        seen.columns,
+        horizon=contest.horizon,
+        min_names=contest.min_names,
+        seed=recipe.seed,
+    )
+    told: dict[str, Any] = {"selection": chosen.facts, "data_hash": _data_hash(seen, label_TN)}
+    seen = _narrowed(seen, chosen.places)
+    examples = offered._replace(features_NTF=seen.features_NTF)
     learned = learner.fit(
         examples,
         settings=settings,
@@ -90,7 +103,7 @@ def fit_recipe(
         accelerator=accelerator,
     )
     weights_hash = learner.weights_hash(learned.weights)
-    told = {"settings": settings, "look_back": look_back, "threads": threads}
+    told |= {"settings": settings, "look_back": look_back, "threads": threads}
     card = told | _card(recipe, contest, fitted_on, seen, examples) | _said(learner, learned)
     return Fit(recipe, fitted_on, learned.weights, weights_hash, card, learned.curves)
 
@@ -105,7 +118,6 @@ def _card(
         "columns": list(seen.columns),
         "contest": contest.model_dump(mode="json", exclude={"candidates", "title"}),
         **_stretches(seen, examples),
-        "data_hash": _data_hash(seen, examples.label_TN),
     }
 
 
@@ -125,7 +137,8 @@ def load_fit(recipe: Recipe, card: Mapping[str, Any], weights: bytes, *, threads
     The class comes from the registries, never from the bytes. Refused are another recipe's card,
     bytes that are not the card's, wrong shapes, and numbers that are not finite.
     """
-    if card["recipe"] != (asked := recipe.model_dump(mode="json")):
+    if Recipe.model_validate(card["recipe"]) != recipe:
+        asked = recipe.model_dump(mode="json")
         raise ValueError(f"The card is for recipe {card['recipe']}, asked for was {asked}.")
     if (found := sha256(weights).hexdigest()) != card["sha256"]:
         raise ValueError(
@@ -223,6 +236,16 @@ def _as_known(
             member_TN=seen.member_TN[newest],
         ),
         known_TN[newest],
+    )
+
+
+def _narrowed(seen: Panel, places: NDArray[np.int64]) -> Panel:
+    """Return the panel with these of its columns."""
+    if len(places) == len(seen.columns):
+        return seen
+    return seen._replace(
+        columns=tuple(seen.columns[place] for place in places),
+        features_NTF=np.ascontiguousarray(seen.features_NTF[:, :, places]),
     )
 
 

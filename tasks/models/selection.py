@@ -1,0 +1,166 @@
+"""Which features a recipe learns from: chosen inside each fit, from its training sessions alone.
+
+What is chosen stands in the fit's card. Neither the sessions that stop a fit nor any later ones
+are seen here: a choice that had seen them would flatter every figure that follows.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conf.schema import (
+    ClusterSelection,
+    NoSelection,
+    Selection,
+    StabilitySelection,
+    UnivariateSelection,
+)
+from tasks.learning.model import Array, Examples
+from tasks.statistics.discoveries import discoveries
+from tasks.statistics.ranks import Flags
+from tasks.statistics.redundancy import clusters, mean_rank_correlation
+from tasks.statistics.series import rank_ics_of
+from tasks.statistics.yardstick import yardstick
+
+Places = NDArray[np.int64]
+
+
+class Chosen(NamedTuple):
+    """The places of the chosen columns, in their old order, and for the card why these."""
+
+    places: Places
+    facts: dict[str, Any]
+
+
+def choose(
+    selection: Selection,
+    examples: Examples,
+    columns: Sequence[str],
+    *,
+    horizon: int,
+    min_names: int,
+    seed: int,
+) -> Chosen:
+    """Return which columns a recipe may learn from, by the training sessions of its examples.
+
+    Columns that are 0 for all names are left out; those that are the same for all names of every
+    session, and so order nothing, are kept unjudged.
+
+    Args:
+        selection: The recipe's setting.
+        examples: What the recipe may learn from, with all features offered.
+        columns: Names of the features.
+        horizon: Sessions the label looks ahead.
+        min_names: Fewest labelled names for a session to count.
+        seed: Of the halves that stability selection draws.
+    """
+    facts: dict[str, Any] = {"kind": selection.kind, "offered": len(columns)}
+    if isinstance(selection, NoSelection):
+        return Chosen(np.arange(len(columns)), facts)
+    ic_TF, says_F = _rank_ics(examples, horizon=horizon, min_names=min_names)
+    judged = np.flatnonzero(np.isfinite(ic_TF).any(axis=0))
+    if not judged.size:
+        raise ValueError(
+            f"None of {len(columns)} features orders {min_names} labelled names in any training "
+            "session: there is nothing to choose from."
+        )
+    unjudged = np.setdiff1d(np.flatnonzero(says_F), judged)
+    names, ic_TF = [columns[place] for place in judged.tolist()], ic_TF[:, judged]
+    if isinstance(selection, UnivariateSelection):
+        kept, why = _univariate(selection, ic_TF, names, horizon=horizon)
+    elif isinstance(selection, ClusterSelection):
+        # Neighbouring sessions look alike: one a horizon says what there is to say.
+        some = examples.train[::horizon]
+        features_NTF = examples.features_NTF[:, some][:, :, judged]
+        counts_TN = np.isfinite(examples.label_TN[some])
+        correlation_FF = mean_rank_correlation(features_NTF, counts_TN)
+        kept, why = _clusters(selection, ic_TF, names, correlation_FF)
+    else:
+        kept, why = _stable(selection, ic_TF, names, seed=seed)
+    places = np.sort(np.concatenate([judged[kept], unjudged]))
+    return Chosen(places, facts | why | {"unjudged": [columns[at] for at in unjudged.tolist()]})
+
+
+def _rank_ics(examples: Examples, *, horizon: int, min_names: int) -> tuple[Array, Flags]:
+    """Return the rank IC of every feature among the labelled names, and which say anything."""
+    label_TN = examples.label_TN[examples.train]
+    against = yardstick({horizon: label_TN}, horizon=horizon, min_names=min_names)
+    signals = examples.features_NTF.shape[2]
+    ic_TF, says_F = np.full((len(label_TN), signals), np.nan), np.zeros(signals, bool)
+    for place in range(signals):
+        feature_TN = examples.features_NTF[:, examples.train, place].T
+        ic_TF[:, place], says_F[place] = rank_ics_of(feature_TN, against), feature_TN.any()
+    return ic_TF, says_F
+
+
+def _univariate(
+    selection: UnivariateSelection, ic_TF: Array, names: Sequence[str], *, horizon: int
+) -> tuple[Places, dict[str, Any]]:
+    """Return the features that are more than luck, or else the surest few."""
+    tests = discoveries(ic_TF, horizon=horizon, level=selection.level)
+    surest = np.argsort(np.where(np.isnan(tests.p_F), 2.0, tests.p_F), kind="stable")
+    kept = surest[: max(int(tests.found_F.sum()), selection.least)]
+    return kept, {
+        "found": int(tests.found_F.sum()),
+        "rank_ic": {names[place]: float(tests.value_F[place]) for place in kept.tolist()},
+        "adjusted_p": {names[place]: float(tests.adjusted_F[place]) for place in kept.tolist()},
+    }
+
+
+def _clusters(
+    selection: ClusterSelection, ic_TF: Array, names: Sequence[str], correlation_FF: Array
+) -> tuple[Places, dict[str, Any]]:
+    """Return the strongest feature of each cluster of features that say the same.
+
+    The strongest has the greatest absolute mean rank IC. Its t would be a worse guide: among
+    features so alike, most of what tells their t apart is how their errors happened to come out.
+    """
+    cluster_F = clusters(correlation_FF, correlation=selection.correlation)
+    ranked = np.argsort(-np.abs(np.nanmean(ic_TF, axis=0)), kind="stable")
+    _, first = np.unique(cluster_F[ranked], return_index=True)
+    kept = ranked[first]
+    return kept, {
+        "clusters": {
+            names[place]: [names[other] for other in np.flatnonzero(cluster_F == cluster).tolist()]
+            for cluster, place in enumerate(kept.tolist())
+        }
+    }
+
+
+def _stable(
+    selection: StabilitySelection, ic_TF: Array, names: Sequence[str], *, seed: int
+) -> tuple[Places, dict[str, Any]]:
+    """Return the features that are among the strongest in most halves of the sessions.
+
+    Meinshausen & Bühlmann, "Stability selection", Journal of the Royal Statistical Society B 72
+    (2010), with the strongest mean rank ICs as what each half selects. Halves are made of blocks,
+    since neighbouring sessions share their labels. `luck` is the paper's bound on the expected
+    number of worthless features: strongest² / ((2 share - 1) features).
+    """
+    blocks = -(-len(ic_TF) // selection.block)
+    if blocks < 4:
+        raise ValueError(
+            f"{len(ic_TF)} training sessions make {blocks} blocks of {selection.block}: stability "
+            "selection needs 4 at least. Use smaller blocks, or fit later."
+        )
+    known_TF = np.isfinite(ic_TF)
+    starts = np.arange(0, len(ic_TF), selection.block)
+    total_BF = np.add.reduceat(np.where(known_TF, ic_TF, 0.0), starts, axis=0)
+    count_BF = np.add.reduceat(known_TF.astype(np.float64), starts, axis=0)
+    strongest, generator = min(selection.strongest, len(names)), np.random.default_rng(seed)
+    chosen_F = np.zeros(len(names), np.int64)
+    for _ in range(selection.draws):
+        half = np.sort(generator.permutation(blocks)[: blocks // 2])
+        mean_F = total_BF[half].sum(axis=0) / np.maximum(count_BF[half].sum(axis=0), 1)
+        chosen_F[np.argsort(-np.abs(mean_F), kind="stable")[:strongest]] += 1
+    share_F = chosen_F / selection.draws
+    stable = int((share_F >= selection.share).sum())
+    kept = np.argsort(-share_F, kind="stable")[: max(stable, selection.least)]
+    luck = strongest**2 / ((2 * selection.share - 1) * len(names))
+    return kept, {
+        "found": stable,
+        "luck": luck,
+        "share": {names[place]: float(share_F[place]) for place in kept.tolist()},
+    }

@@ -10,6 +10,7 @@ import typer
 
 from flows.audit import app as audit
 from flows.data import app as data
+from flows.report import app as report
 
 app = typer.Typer(
     name="afterclose",
@@ -22,6 +23,7 @@ app = typer.Typer(
 
 app.add_typer(audit, name="audit")
 app.add_typer(data, name="data")
+app.add_typer(report, name="report")
 
 
 def _names(folder: str) -> list[str]:

@@ -23,7 +23,7 @@ def weights_chart(targets: pl.DataFrame) -> Figure:
     held = targets.filter(pl.col("weight") != 0).with_columns(size=pl.col("weight").abs())
     top = held.sort("size", "instrument", descending=[True, False]).head(MOST_BARS).reverse()
     names = _unique(top["symbol"].to_list())
-    figure = _figure(
+    made = figure(
         [
             _bars(names, top["risk_contribution"], "share of the risk", PALE),
             _bars(names, top["weight"], "weight", BLUE),
@@ -31,11 +31,11 @@ def weights_chart(targets: pl.DataFrame) -> Figure:
         xaxis={"tickformat": ".2~%", "side": "top"},
         yaxis={"automargin": True, "ticksuffix": "  ", "showgrid": False},
     )
-    figure["layout"] |= {"barmode": "group", "bargap": 0.35, "bargroupgap": 0.05}
-    figure["layout"]["legend"] |= {"traceorder": "reversed", "y": 1, "yref": "container"}
-    figure["layout"]["legend"] |= {"yanchor": "top"}
-    figure["layout"]["margin"] |= {"b": 10, "t": 56}
-    return figure
+    made["layout"] |= {"barmode": "group", "bargap": 0.35, "bargroupgap": 0.05}
+    made["layout"]["legend"] |= {"traceorder": "reversed", "y": 1, "yref": "container"}
+    made["layout"]["legend"] |= {"yanchor": "top"}
+    made["layout"]["margin"] |= {"b": 10, "t": 56}
+    return made
 
 
 def weights_height(targets: pl.DataFrame) -> int:
@@ -48,14 +48,14 @@ def nav_chart(nav: pl.DataFrame) -> Figure:
     """Return NAV through time. Takes (session, nav)."""
     line = _line(nav, "nav", "NAV", BLUE) | {"fill": "tozeroy", "fillcolor": "rgba(39,81,127,.07)"}
     low, high = _range(nav["nav"])
-    return _figure([line], yaxis={"range": [low, high], "tickformat": ",.4~s"}, legend=False)
+    return figure([line], yaxis={"range": [low, high], "tickformat": ",.4~s"}, legend=False)
 
 
 def coverage_chart(coverage: pl.DataFrame) -> Figure:
     """Return daily profit and loss against VaR. Takes (session, loss, var_95, exceeded)."""
     profit = coverage.select("session", "exceeded", profit=-pl.col("loss"), bound=-pl.col("var_95"))
     calm, broken = profit.filter(~pl.col("exceeded")), profit.filter("exceeded")
-    return _figure(
+    return figure(
         [
             _dots(calm, "profit", "day", PALE, 4),
             _dots(broken, "profit", "beyond VaR", RED, 6),
@@ -78,14 +78,14 @@ def ic_chart(ic: pl.DataFrame, error: float | None) -> Figure:
     )
     line = _line(summed, "summed", "IC, summed", BLUE)
     if error is None or not isfinite(error):
-        return _figure([line], yaxis={"tickformat": ".3~g"}, legend=False)
+        return figure([line], yaxis={"tickformat": ".3~g"}, legend=False)
     count = pl.int_range(1, pl.len() + 1)
     luck = summed.with_columns(high=1.96 * error * (count * pl.len()).sqrt())
     high = _line(luck, "high", "", "rgba(0,0,0,0)")
     low = _line(luck.with_columns(low=-pl.col("high")), "low", "luck alone", "rgba(0,0,0,0)")
     quiet = {"hoverinfo": "skip"}
     shade = {"fill": "tonexty", "fillcolor": "rgba(201,162,74,.16)"}
-    return _figure(
+    return figure(
         [high | quiet | {"showlegend": False}, low | quiet | shade, line],
         yaxis={"tickformat": ".3~g"},
     )
@@ -96,14 +96,14 @@ def truth_chart(truth: pl.DataFrame) -> Figure:
     dots = {
         "type": "scatter",
         "mode": "markers",
-        "x": _numbers(truth["truth"]),
-        "y": _numbers(truth["expected_return"]),
+        "x": numbers(truth["truth"]),
+        "y": numbers(truth["expected_return"]),
         "text": truth["symbol"].to_list(),
         "hovertemplate": "%{text}: planted %{x:.2%}, expected %{y:.2%}<extra></extra>",
         "marker": {"color": BLUE, "size": 6, "opacity": 0.55},
     }
     axis = {"tickformat": ".1%", "zeroline": True, "zerolinecolor": "#b8c0c9"}
-    return _figure(
+    return figure(
         [dots],
         xaxis=axis | {"title": {"text": "planted return over the horizon"}, "type": "linear"},
         yaxis=axis | {"title": {"text": "expected return"}},
@@ -117,9 +117,7 @@ def growth_chart(walks: Mapping[str, pl.DataFrame]) -> Figure:
         name: walk.with_columns(growth=pl.col("nav") / pl.col("nav").first())
         for name, walk in walks.items()
     }
-    return _figure(
-        _lines(grown, "growth"), yaxis={"type": "log", "tickformat": ".3~g", "nticks": 8}
-    )
+    return figure(_lines(grown, "growth"), yaxis={"type": "log", "tickformat": ".3~g", "nticks": 8})
 
 
 def drawdown_chart(walks: Mapping[str, pl.DataFrame]) -> Figure:
@@ -128,7 +126,7 @@ def drawdown_chart(walks: Mapping[str, pl.DataFrame]) -> Figure:
         name: walk.with_columns(drawdown=pl.col("nav") / pl.col("nav").cum_max() - 1)
         for name, walk in walks.items()
     }
-    return _figure(_lines(falls, "drawdown"), yaxis={"tickformat": ".0%"})
+    return figure(_lines(falls, "drawdown"), yaxis={"tickformat": ".0%"})
 
 
 def cost_chart(walks: Mapping[str, pl.DataFrame]) -> Figure:
@@ -137,7 +135,7 @@ def cost_chart(walks: Mapping[str, pl.DataFrame]) -> Figure:
         name: walk.with_columns(paid=(pl.col("cost") / pl.col("nav")).cum_sum())
         for name, walk in walks.items()
     }
-    return _figure(_lines(paid, "paid"), yaxis={"tickformat": ".2~%"})
+    return figure(_lines(paid, "paid"), yaxis={"tickformat": ".2~%"})
 
 
 def thinned(frame: pl.DataFrame, most: int = MOST_POINTS) -> pl.DataFrame:
@@ -172,8 +170,8 @@ def _through_time(frame: pl.DataFrame, column: str, name: str) -> Figure:
     return {
         "type": "scatter",
         "name": name,
-        "x": _days(frame["session"]),
-        "y": _numbers(frame[column]),
+        "x": days(frame["session"]),
+        "y": numbers(frame[column]),
     }
 
 
@@ -182,20 +180,21 @@ def _bars(names: Sequence[str], values: pl.Series, name: str, colour: str) -> Fi
         "type": "bar",
         "orientation": "h",
         "name": name,
-        "x": _numbers(values),
+        "x": numbers(values),
         "y": list(names),
         "marker": {"color": colour},
         "hovertemplate": "%{y}: %{x:.2%}<extra>" + name + "</extra>",
     }
 
 
-def _figure(
+def figure(
     data: list[Figure],
     *,
     xaxis: Figure | None = None,
     yaxis: Figure | None = None,
     legend: bool = True,
 ) -> Figure:
+    """Return a figure of our look: data, and a layout with these axes."""
     axis = {"gridcolor": GRID, "zeroline": False, "fixedrange": True, "automargin": True}
     layout = {
         "font": {"family": FONT, "size": 12, "color": SOFT},
@@ -219,11 +218,13 @@ def _range(values: pl.Series) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _days(sessions: pl.Series) -> list[str]:
+def days(sessions: pl.Series) -> list[str]:
+    """Return dates as plotly reads them."""
     return [session.isoformat() for session in sessions]
 
 
-def _numbers(values: Iterable[float | None]) -> list[float | None]:
+def numbers(values: Iterable[float | None]) -> list[float | None]:
+    """Return numbers of eight digits; None, a gap, for what is not finite."""
     return [
         float(f"{value:.8g}") if value is not None and isfinite(value) else None for value in values
     ]

@@ -1,0 +1,89 @@
+"""The `afterclose report` commands: pages for people who compare and judge."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+app = typer.Typer(help="Write pages that compare and judge.", no_args_is_help=True)
+
+Source = Annotated[str, typer.Option(help="A name in conf/sources whose nights are in the lake.")]
+Universe = Annotated[str, typer.Option(help="A name in conf/universes: over whose members.")]
+Bars = Annotated[
+    Path | None, typer.Option(help="CSV or Parquet file of bars, instead of a source.")
+]
+Sectors = Annotated[
+    Path | None, typer.Option(help="CSV or Parquet file (symbol, sector) beside --bars.")
+]
+Horizon = Annotated[int, typer.Option(min=1, max=60, help="Sessions the label looks ahead.")]
+TradesAt = Annotated[
+    Literal["open", "close"], typer.Option(help="With --bars: the price traded at.")
+]
+MaxDropped = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of cells a feature may lack and be judged.")
+]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Last session known, YYYY-MM-DD; empty: the newest."),
+]
+SHOWN = 10
+
+
+@app.command()
+def features(
+    name: Annotated[str, typer.Argument(metavar="SET", help="A feature set, such as price.")],
+    source: Source = "sample",
+    universe: Universe = "every_name",
+    bars: Bars = None,
+    sectors: Sectors = None,
+    horizon: Horizon = 5,
+    trades_at: TradesAt = "open",
+    max_dropped: MaxDropped = 0.35,
+    min_names: Annotated[int, typer.Option(min=3, help="Fewest names of a session.")] = 20,
+    as_of: AsOf = None,
+) -> None:
+    """Measure what each feature of a set was worth, with errors, and write a page."""
+    from flows.cli import ready
+
+    ready()
+    from tasks.signals import Question, report_features
+
+    question = Question(horizon, trades_at, max_dropped, min_names)
+    try:
+        page, strength = report_features(
+            name,
+            source=source,
+            universe=universe,
+            bars=bars,
+            sectors=sectors,
+            question=question,
+            as_of=as_of.date() if as_of else None,
+        )
+    except (LookupError, ValueError, FileNotFoundError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    _show(strength)
+    typer.echo(f"Page: {page}")
+
+
+def _show(strength: "pl.DataFrame") -> None:
+    table = Table(box=None)
+    for column in ("feature", "kin", "rank IC", "error", "t", "p, adjusted", "sessions"):
+        table.add_column(column, justify="left" if column in ("feature", "kin") else "right")
+    for row in strength.head(SHOWN).iter_rows(named=True):
+        table.add_row(
+            row["feature"],
+            row["family"],
+            f"{row['rank_ic']:+.4f}",
+            f"{row['error']:.4f}",
+            f"{row['t']:+.2f}",
+            f"{row['adjusted']:.3f}",
+            f"{row['sessions']:,}",
+        )
+    Console().print(table)

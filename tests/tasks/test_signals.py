@@ -1,0 +1,117 @@
+"""Signals on bars of one's own and on a source: what was known then is judged, and told."""
+
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tasks import ingest, judge
+from tasks.features.grid import Grid
+from tasks.settings import open_lake
+from tasks.signals import Question, own_signals, stored_signals
+
+T, N = 150, 40
+SESSIONS = tuple(date(2020, 1, 1) + timedelta(days=i) for i in range(T))
+NAMES = tuple(f"N{i:02d}" for i in range(N))
+ASKED = Question(horizon=2, trades_at="open")
+
+
+def grid(rows: int = T, *, seed: int = 4) -> Grid:
+    """Return bars whose next session reverses part of the last one."""
+    generator = np.random.default_rng(seed)
+    shock = generator.normal(0, 0.02, (T, N))
+    returns = shock.copy()
+    returns[2:] -= 0.3 * shock[:-2]
+    close = 50 * np.exp(np.cumsum(returns, axis=0))
+    opened = close * np.exp(-returns * 0.5)
+    inputs = {
+        "open": opened,
+        "high": np.maximum(opened, close) * 1.005,
+        "low": np.minimum(opened, close) * 0.995,
+        "close": close,
+        "volume": np.exp(generator.normal(10, 1, (T, N))).round(),
+    }
+    return Grid(SESSIONS, NAMES, inputs, np.ones((T, N))).until(rows)
+
+
+def test_finds_the_reversal_that_was_planted():
+    answer = own_signals(grid(), "price", question=ASKED, sectors={"N00": "Odd", "N01": "Odd"})
+    told = {row["feature"]: row for row in answer.worth.strength.iter_rows(named=True)}
+    assert told["return_1"]["rank_ic"] < 0
+    assert told["return_1"]["found"]
+    assert answer.names == N
+    assert answer.members == N
+    assert answer.groups == {"size": ["small", "middle", "large"], "sector": ["Odd"]}
+
+
+def test_what_comes_later_moves_no_earlier_session():
+    whole = own_signals(grid(), "price", question=ASKED, sectors={})
+    part = own_signals(grid(120), "price", question=ASKED, sectors={})
+    days = part.worth.daily.drop_nulls("rank_ic")
+    joined = days.join(whole.worth.daily, on=["session", "feature"], suffix="_whole")
+    assert joined.height > 100
+    assert joined["rank_ic"].equals(joined["rank_ic_whole"].alias("rank_ic"))
+
+
+def test_a_set_that_is_not_there_names_those_that_are():
+    with pytest.raises(LookupError, match=r"no feature set named 'prize'; there is: .*price"):
+        own_signals(grid(), "prize", question=ASKED, sectors={})
+
+
+def file_of(folder: Path, name: str) -> Path:
+    bars, at = grid(), np.indices((T, N))
+    table = pl.DataFrame(
+        {
+            "session": [SESSIONS[row] for row in at[0].ravel()],
+            "symbol": [NAMES[name] for name in at[1].ravel()],
+            **{field: values.ravel() for field, values in bars.inputs.items()},
+        }
+    )
+    path = folder / name
+    table.write_csv(path) if path.suffix == ".csv" else table.write_parquet(path)
+    return path
+
+
+def report(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flows.cli", "report", "features", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bars.csv", "bars.parquet"])
+def test_the_command_writes_a_page_and_a_table(tmp_path, name):
+    done = report("price", "--bars", str(file_of(tmp_path, name)), "--horizon", "2")
+    assert done.returncode == 0, done.stderr
+    assert "return_1" in done.stdout
+    page = next((tmp_path / "data" / "reports" / "features").glob("price_bars_2.html"))
+    assert "no gate has judged them" in page.read_text()
+    assert "return_1" in pl.read_csv(page.with_suffix(".csv"))["feature"]
+
+
+@pytest.mark.slow
+def test_the_command_names_what_is_wrong_and_leaves_with_one(tmp_path):
+    for asked, reason in (
+        (["price", "--bars", str(tmp_path / "none.csv")], "There is no file"),
+        (["prize", "--bars", str(file_of(tmp_path, "bars.csv"))], "no feature set named"),
+        (["price", "--source", "simulated"], "afterclose backfill --source simulated"),
+    ):
+        done = report(*asked)
+        assert done.returncode == 1
+        assert reason in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_judges_a_source_over_the_members_of_a_universe(build):
+    with build("house").open():
+        day = date(2020, 12, 17)
+        ingest.land_deliveries.fn("tiny", day)
+        judge.judge_deliveries.fn("tiny", day)
+        asked = Question(horizon=1, trades_at="open", max_dropped=0.9, min_names=5)
+        answer = stored_signals(open_lake(), "price", "tiny", "everyone", question=asked, as_of=day)
+        assert answer.worth.strength.height > 10
+        assert answer.sessions[-1] == day

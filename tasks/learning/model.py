@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 Sessions = NDArray[np.int64]
 Value = float | int | str | bool
 Scorer = Callable[[NDArray[np.float32]], Array]  # features (N, look_back, F) -> scores (N,)
+# The same -> what each feature adds to each score (N, F), and what is left without them (N,).
+Explainer = Callable[[NDArray[np.float32]], tuple[Array, Array]]
 
 
 class Setting(NamedTuple):
@@ -73,6 +75,10 @@ class Learner(ABC):
         self, weights: bytes, *, features: int, settings: Mapping[str, Value], threads: int
     ) -> Scorer:
         """Return the scoring function these weights describe; refuse bytes that do not fit."""
+
+    def explainer(self, weights: bytes, *, features: int, threads: int) -> Explainer | None:
+        """Return what tells each feature's part in a score; None where none is exact and cheap."""
+        return None
 
     def weights_hash(self, weights: bytes) -> str:
         """Return the SHA-256 of what the weights say."""

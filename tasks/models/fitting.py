@@ -4,7 +4,7 @@ A fit sees what was known on its night and nothing else; scores come session by 
 its own members alone, so that they are the same whichever sessions are asked for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -14,12 +14,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conf.schema import Contest, Recipe
-from tasks.learning.model import Array, Examples, Learned, Learner, Scorer, settled
+from tasks.learning.model import (
+    Array,
+    Examples,
+    Explainer,
+    Learned,
+    Learner,
+    Scorer,
+    settled,
+)
 from tasks.learning.panel import Panel, standardised_labels, until
 from tasks.learning.splits import purged_split
 from tasks.models.baselines import BASELINES
 from tasks.models.nets import NETS
-from tasks.models.selection import choose
+from tasks.models.selection import choose, narrowed
 
 SCORES = {"session": pl.Date, "instrument": pl.String, "score": pl.Float64}
 
@@ -44,6 +52,7 @@ class Model(NamedTuple):
     columns: tuple[str, ...]
     look_back: int
     score: Scorer
+    explain: Explainer | None  # None: no exact attribution is known
 
 
 def fit_recipe(
@@ -92,7 +101,7 @@ def fit_recipe(
         seed=recipe.seed,
     )
     told: dict[str, Any] = {"selection": chosen.facts, "data_hash": _data_hash(seen, label_TN)}
-    seen = _narrowed(seen, chosen.places)
+    seen = narrowed(seen, chosen.places)
     examples = offered._replace(features_NTF=seen.features_NTF)
     learned = learner.fit(
         examples,
@@ -155,6 +164,7 @@ def load_fit(recipe: Recipe, card: Mapping[str, Any], weights: bytes, *, threads
         columns=columns,
         look_back=learner.look_back(settings),
         score=learner.scorer(weights, features=len(columns), settings=settings, threads=threads),
+        explain=learner.explainer(weights, features=len(columns), threads=threads),
     )
 
 
@@ -164,19 +174,9 @@ def score_sessions(model: Model, panel: Panel, sessions: Sequence[date]) -> pl.D
     Each session is one forward pass over its members' look-back and nothing else. Sessions whose
     look-back the panel does not hold, and sessions without members, are left out.
     """
-    place_of = {session: place for place, session in enumerate(panel.sessions)}
-    _refuse_unknown(sessions, place_of, model)
-    columns = _columns(model, panel)
     frames = [pl.DataFrame(schema=SCORES)]
-    for session in sorted(set(sessions)):
-        place = place_of[session]
-        names_N = np.flatnonzero(panel.member_TN[place])
-        if place < model.look_back - 1 or not names_N.size:
-            continue
-        window_NTF = panel.features_NTF[names_N, place - model.look_back + 1 : place + 1][
-            :, :, columns
-        ]
-        score_N = model.score(np.ascontiguousarray(window_NTF))
+    for session, names_N, window_NTF in windows(model, panel, sessions):
+        score_N = model.score(window_NTF)
         if not np.isfinite(score_N).all():
             raise ValueError(f"{model.recipe.name} gave scores that are not finite on {session}.")
         names = [panel.instruments[name] for name in names_N]
@@ -184,6 +184,22 @@ def score_sessions(model: Model, panel: Panel, sessions: Sequence[date]) -> pl.D
             pl.DataFrame({"session": [session] * len(names), "instrument": names, "score": score_N})
         )
     return pl.concat(frames).sort("session", "instrument")
+
+
+def windows(
+    model: Model, panel: Panel, sessions: Sequence[date]
+) -> Iterator[tuple[date, NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield each session, the places of its members, and what the model sees of them."""
+    place_of = {session: place for place, session in enumerate(panel.sessions)}
+    _refuse_unknown(sessions, place_of, model)
+    columns = _columns(model, panel)
+    for session in sorted(set(sessions)):
+        place = place_of[session]
+        names_N = np.flatnonzero(panel.member_TN[place])
+        if place < model.look_back - 1 or not names_N.size:
+            continue
+        seen = panel.features_NTF[names_N, place - model.look_back + 1 : place + 1]
+        yield session, names_N, np.ascontiguousarray(seen[:, :, columns])
 
 
 def _learner(recipe: Recipe) -> Learner:
@@ -236,16 +252,6 @@ def _as_known(
             member_TN=seen.member_TN[newest],
         ),
         known_TN[newest],
-    )
-
-
-def _narrowed(seen: Panel, places: NDArray[np.int64]) -> Panel:
-    """Return the panel with these of its columns."""
-    if len(places) == len(seen.columns):
-        return seen
-    return seen._replace(
-        columns=tuple(seen.columns[place] for place in places),
-        features_NTF=np.ascontiguousarray(seen.features_NTF[:, :, places]),
     )
 
 

@@ -18,6 +18,7 @@ from conf.schema import (
     UnivariateSelection,
 )
 from tasks.learning.model import Array, Examples
+from tasks.learning.panel import Panel
 from tasks.statistics.discoveries import discoveries
 from tasks.statistics.ranks import Flags
 from tasks.statistics.redundancy import clusters, mean_rank_correlation
@@ -81,6 +82,16 @@ def choose(
         kept, why = _stable(selection, ic_TF, names, seed=seed)
     places = np.sort(np.concatenate([judged[kept], unjudged]))
     return Chosen(places, facts | why | {"unjudged": [columns[at] for at in unjudged.tolist()]})
+
+
+def narrowed(panel: Panel, places: Places) -> Panel:
+    """Return the panel with the columns at these places."""
+    if len(places) == len(panel.columns):
+        return panel
+    return panel._replace(
+        columns=tuple(panel.columns[place] for place in places),
+        features_NTF=np.ascontiguousarray(panel.features_NTF[:, :, places]),
+    )
 
 
 def _rank_ics(examples: Examples, *, horizon: int, min_names: int) -> tuple[Array, Flags]:

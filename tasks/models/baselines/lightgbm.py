@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tasks.learning.model import (
     Array,
     Examples,
+    Explainer,
     Learned,
     Learner,
     Scorer,
@@ -99,6 +100,22 @@ class LightGbm(Learner):
             return np.asarray(booster.predict(newest_NF, num_threads=threads), np.float64)
 
         return scores
+
+    def explainer(self, weights: bytes, *, features: int, threads: int) -> Explainer | None:
+        """Return LightGBM's own Shapley values, which follow the rows of each branch.
+
+        Lundberg, Erion & Lee, "Consistent individualized feature attribution for tree ensembles"
+        (2018). What is left is the mean score of the rows it was fitted to.
+        """
+        booster = _booster(weights, features)
+
+        def parts(features_NTF: NDArray[np.float32]) -> tuple[Array, Array]:
+            newest_NF = features_NTF[:, -1].astype(np.float64)
+            found = booster.predict(newest_NF, pred_contrib=True, num_threads=threads)
+            table = np.asarray(found, np.float64)
+            return table[:, :-1], table[:, -1]
+
+        return parts
 
     def weights_hash(self, weights: bytes) -> str:
         """Return the SHA-256 of the trees: what follows them names threads and other settings."""

@@ -14,6 +14,7 @@ from safetensors import numpy as safetensors
 from tasks.learning.model import (
     Array,
     Examples,
+    Explainer,
     Learned,
     Learner,
     Scorer,
@@ -76,6 +77,22 @@ class Ridge(Learner):
         """Return the weighted sum of a name's newest features."""
         coefficient_F = _coefficient(weights, features)
         return lambda features_NTF: _weighted(features_NTF[:, -1], coefficient_F)
+
+    def explainer(self, weights: bytes, *, features: int, threads: int) -> Explainer | None:
+        """Return coefficient · (feature - its mean over the names scored together).
+
+        These are the Shapley values of a linear score against those names: Lundberg & Lee, "A
+        unified approach to interpreting model predictions" (2017), corollary 1. What is left is
+        the mean score.
+        """
+        coefficient_F = _coefficient(weights, features)
+
+        def parts(features_NTF: NDArray[np.float32]) -> tuple[Array, Array]:
+            newest_NF = features_NTF[:, -1].astype(np.float64)
+            part_NF = (newest_NF - newest_NF.mean(axis=0)) * coefficient_F
+            return part_NF, np.full(len(newest_NF), _weighted(newest_NF, coefficient_F).mean())
+
+        return parts
 
 
 def _weighted(features_NF: NDArray[np.floating], coefficient_F: Array) -> Array:

@@ -1,0 +1,135 @@
+"""What a model rests on is found, for every model that is listed."""
+
+from datetime import date, timedelta
+from functools import cache
+from itertools import combinations
+from math import factorial
+
+import numpy as np
+import pytest
+
+from conf.schema import Contest, Recipe
+from tasks.learning.panel import Panel
+from tasks.models.baselines import BASELINES
+from tasks.models.fitting import Model, fit_recipe, load_fit, score_sessions
+from tasks.models.importance import contributions, permutation_importance
+from tasks.models.nets import NETS
+
+MODELS = sorted([*NETS, *BASELINES])
+NAMES, SESSIONS, FITTED = 25, 150, 119
+DAYS = tuple(date(2020, 1, 1) + timedelta(days=number) for number in range(SESSIONS))
+COLUMNS = ("little", "much", "nothing")
+QUICK = {"tcn": {"epochs": 4, "levels": 2, "channels": 8}, "linear": {"epochs": 6}}
+
+
+def market() -> tuple[Panel, np.ndarray]:
+    generator = np.random.default_rng(1)
+    features = generator.uniform(-1, 1, (NAMES, SESSIONS, 3)).astype(np.float32)
+    label = 0.5 * features[:, :, 0].T + 2 * features[:, :, 1].T
+    label += 0.3 * generator.normal(size=label.shape)
+    names = tuple(f"s:{name:02}" for name in range(NAMES))
+    return Panel(DAYS, names, COLUMNS, features, np.ones((SESSIONS, NAMES), bool)), label
+
+
+@cache
+def fitted(model: str) -> Model:
+    recipe = Recipe(name=model, model=model, settings=QUICK.get(model, {}))
+    contest = Contest(
+        title="test", source="sample", universe="all", features="price", first_fit=40,
+        refit_every=20, horizon=2, candidates=(recipe,),
+    )  # fmt: skip
+    made = fit_recipe(
+        recipe, *market(), fitted_on=DAYS[FITTED], contest=contest, threads=1, accelerator="cpu"
+    )
+    return load_fit(recipe, made.card, made.weights)
+
+
+def importance(model: str, *, panel=None, label=None, sessions=DAYS[FITTED:], **changes):
+    known, truth = market()
+    return permutation_importance(
+        fitted(model),
+        panel or known,
+        truth if label is None else label,
+        sessions,
+        **({"horizon": 2, "min_names": 5, "seed": 1, "draws": 3} | changes),
+    )
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_feature_that_is_dealt_anew_costs_what_it_was_worth(model):
+    found = importance(model)
+    little, much, nothing = found.lost
+    assert found.columns == COLUMNS
+    assert found.rank_ic.value > 0.6
+    assert much.value > 3 * abs(little.value)
+    assert much.value > 0.5
+    assert much.t > 10
+    assert abs(nothing.value) < 0.05
+
+
+def test_without_what_it_rests_on_a_model_orders_nothing():
+    found = importance("ridge", draws=40)
+    assert found.lost[1].value == pytest.approx(found.rank_ic.value, abs=0.3)
+    assert found.lost[0].value > 3 * found.lost[0].error > 0
+
+
+def test_one_session_does_not_depend_on_the_others_nor_on_later_ones():
+    panel, label = market()
+    alone = [importance("ridge", sessions=[day]).lost[1].value for day in DAYS[120:124]]
+    assert importance("ridge", sessions=DAYS[120:124]).lost[1].value == pytest.approx(
+        np.mean(alone)
+    )
+    panel.features_NTF[:, 124:] = 9.0
+    label[124:] = -label[124:]
+    again = [
+        importance("ridge", panel=panel, label=label, sessions=[day]).lost[1].value
+        for day in DAYS[120:124]
+    ]
+    assert again == alone
+
+
+def test_deals_follow_the_seed():
+    assert importance("ridge") == importance("ridge")
+    assert importance("ridge") != importance("ridge", seed=2)
+
+
+@pytest.mark.parametrize("model", sorted(BASELINES))
+def test_parts_and_base_make_the_score(model):
+    panel, _ = market()
+    panel.member_TN[125, :5] = False
+    found = contributions(fitted(model), panel, DAYS[FITTED:])
+    scores = score_sessions(fitted(model), panel, DAYS[FITTED:])
+    assert list(found.sessions) == scores["session"].to_list()
+    assert list(found.instruments) == scores["instrument"].to_list()
+    np.testing.assert_allclose(found.part_RF.sum(axis=1) + found.base_R, scores["score"])
+    little, much, nothing = found.strength()
+    assert much > 2 * little > 4 * nothing
+
+
+def test_parts_of_ridge_are_the_shapley_values_of_its_definition():
+    """Every order of telling the features, the untold ones at the mean of the session's names."""
+    model, (panel, _) = fitted("ridge"), market()
+    seen_NTF = panel.features_NTF[:, 130:131]
+    mean_NTF = np.broadcast_to(seen_NTF.mean(axis=0), seen_NTF.shape)
+
+    def told(columns: tuple[int, ...]) -> np.ndarray:
+        mixed_NTF = mean_NTF.copy()
+        mixed_NTF[:, :, list(columns)] = seen_NTF[:, :, list(columns)]
+        return model.score(mixed_NTF)
+
+    part_NF = contributions(model, panel, [DAYS[130]]).part_RF
+    for column in range(3):
+        others = [other for other in range(3) if other != column]
+        value_N = sum(
+            factorial(size) * factorial(2 - size) / factorial(3)
+            * (told((*some, column)) - told(some))
+            for size in range(3)
+            for some in combinations(others, size)
+        )  # fmt: skip
+        np.testing.assert_allclose(part_NF[:, column], value_N, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", sorted(NETS))
+def test_nets_say_what_there_is_instead(model):
+    with pytest.raises(ValueError, match=rf"known for {model} .*use permutation_importance"):
+        contributions(fitted(model), market()[0], DAYS[FITTED:])

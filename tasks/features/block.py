@@ -111,7 +111,7 @@ class Block:
 
     def total(self, make: Callable[["Block", *Rest], Array], rows: int, *rest: *Rest) -> Array:
         """Return the sum of the last `rows` values of `make(block, *rest)`, NaN as 0."""
-        return np.asarray(self.once(_sums, make, rest).over(rows)[0])
+        return self.once(_sums, make, rest).over(rows)
 
     def number(self, make: Callable[["Block", *Rest], Array], rows: int, *rest: *Rest) -> Array:
         """Return how many of the last `rows` values of `make(block, *rest)` there are."""
@@ -125,11 +125,11 @@ class Block:
 
     def highest(self, make: Callable[["Block", *Rest], Array], rows: int, *rest: *Rest) -> Array:
         """Return the largest of the last `rows` values that are there."""
-        return np.asarray(self.once(_extremes, make, rest, np.fmax).over(rows)[0])
+        return self.once(_extremes, make, rest, np.fmax).over(rows)
 
     def lowest(self, make: Callable[["Block", *Rest], Array], rows: int, *rest: *Rest) -> Array:
         """Return the smallest of the last `rows` values that are there."""
-        return np.asarray(self.once(_extremes, make, rest, np.fmin).over(rows)[0])
+        return self.once(_extremes, make, rest, np.fmin).over(rows)
 
     def complete(self, name: str, rows: int) -> Flags:
         """Return where a window of an input is complete enough: (sessions, names).
@@ -187,7 +187,7 @@ def _complete(block: Block, name: str, rows: int) -> Flags:
     return np.asarray(oldest_TN & newest_TN & (count_TN >= ENOUGH * rows))
 
 
-def _sums(block: Block, make: Any, rest: Any) -> rolling.Walk:
+def _sums(block: Block, make: Any, rest: Any) -> rolling.Tree:
     return rolling.sums(block.once(make, *rest), block.sessions)
 
 
@@ -195,5 +195,5 @@ def _counts(block: Block, make: Any, rest: Any) -> rolling.Counted:
     return rolling.counts(~np.isnan(block.once(make, *rest)), block.sessions)
 
 
-def _extremes(block: Block, make: Any, rest: Any, pick: np.ufunc) -> rolling.Walk:
+def _extremes(block: Block, make: Any, rest: Any, pick: np.ufunc) -> rolling.Tree:
     return rolling.extremes(block.once(make, *rest), block.sessions, pick)

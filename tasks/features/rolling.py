@@ -1,9 +1,10 @@
 """Rolling results over the newest values of each session, the same bits whatever is asked around.
 
 Arrays are (rows, names), newest row last; a result has one row for each of the last `sessions`
-rows. Every result runs lag by lag from the newest value back to the oldest, each cell on its own:
-one session alone, a block of sessions, and a longer history therefore give the same bits, and the
-result over 5 values is a stop on the way to that over 60.
+rows. Each cell is made on its own, from its newest value back to its oldest, in an order that
+nothing but the number of values decides: lag by lag (`Walk`), where the result over 5 values is a
+stop on the way to that over 60, or by halves (`Tree`). One session alone, a block of sessions, and
+a longer history therefore give the same bits.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,17 +52,67 @@ class Walk:
         return self._stops[count]
 
 
-def sums(values_RN: Array, sessions: int) -> Walk:
-    """Return the walk of sums; NaN counts as 0."""
-    filled_RN = np.where(np.isnan(values_RN), 0.0, values_RN)
+class Tree:
+    """What a function of two gives over the k newest values: that over 252 takes 13 steps, not 252.
 
-    def step(state: State, lag: int) -> None:
-        np.add(state[0], past(filled_RN, lag, sessions), out=state[0])
+    It is that over the newest 128, with that over the 64 before them, and so on down to one; each
+    of these is that over its newer half, with that over its older half.
 
-    return Walk([np.zeros((sessions, values_RN.shape[1]))], step)
+    Args:
+        values_RN: The values.
+        sessions: How many newest rows are asked for.
+        join: Puts a newer (first) and an older part together.
+    """
+
+    def __init__(self, values_RN: Array, sessions: int, join: np.ufunc):
+        # Level n is over 2**n values: (rows, names) as long as that is at most `sessions`, then
+        # (places, sessions, names) of what lies side by side, the newest first.
+        self._levels = [values_RN]
+        self._stops: dict[int, Array] = {}
+        self._sessions, self._join = sessions, join
+
+    def over(self, count: int) -> Array:
+        """Return what holds over the `count` newest values; never write into it."""
+        if count not in self._stops:
+            past(self._levels[0], count - 1, self._sessions)
+            level = count.bit_length() - 1
+            made, done = self._part(level, 0), 1 << level
+            while done < count:
+                level = (count - done).bit_length() - 1
+                made = self._join(made, self._part(level, done))
+                done += 1 << level
+            self._stops[count] = made
+        return self._stops[count]
+
+    def _part(self, level: int, lag: int) -> Array:
+        """Return what holds over the 2**level values from `lag` on."""
+        while len(self._levels) <= level:
+            self._levels.append(self._next())
+        values = self._levels[level]
+        if values.ndim == 2:
+            return np.asarray(past(values, lag, self._sessions))
+        return np.asarray(values[lag >> level])
+
+    def _next(self) -> Array:
+        values, width = self._levels[-1], 1 << (len(self._levels) - 1)
+        if 2 * width <= self._sessions:
+            return np.asarray(self._join(values[width:], values[:-width]))
+        if values.ndim == 2:
+            windows = np.lib.stride_tricks.sliding_window_view(values, self._sessions, axis=0)
+            values = windows[::-1][::width].swapaxes(1, 2)
+        pairs = len(values) // 2
+        return np.asarray(self._join(values[: 2 * pairs : 2], values[1 : 2 * pairs : 2]))
 
 
-Counted = Callable[[int], NDArray[np.int64]]
+def sums(values_RN: Array, sessions: int) -> Tree:
+    """Return the tree of sums; NaN counts as 0."""
+    gap_RN = np.isnan(values_RN)
+    filled_RN = np.where(gap_RN, 0.0, values_RN) if gap_RN.any() else values_RN
+    return Tree(filled_RN, sessions, np.add)
+
+
+Whole = NDArray[np.integer[Any]]
+Counted = Callable[[int], Whole]
 
 
 def counts(flags_RN: NDArray[np.bool_] | NDArray[np.int64], sessions: int) -> Counted:
@@ -83,29 +134,31 @@ def _summed(whole_RN: NDArray[np.bool_] | NDArray[np.int64]) -> NDArray[np.int64
     return sums_RN
 
 
-def extremes(values_RN: Array, sessions: int, pick: np.ufunc) -> Walk:
-    """Return the walk of the largest (`np.fmax`) or smallest (`np.fmin`); NaN is passed over."""
-
-    def step(state: State, lag: int) -> None:
-        pick(state[0], past(values_RN, lag, sessions), out=state[0])
-
-    return Walk([np.full((sessions, values_RN.shape[1]), np.nan)], step)
+def extremes(values_RN: Array, sessions: int, pick: np.ufunc) -> Tree:
+    """Return the tree of the largest (`np.fmax`) or smallest (`np.fmin`); NaN is passed over."""
+    return Tree(values_RN, sessions, pick)
 
 
 def places(values_RN: Array, sessions: int) -> Walk:
     """Return the walk of the lag of the largest value; of equal ones the oldest counts.
 
-    Give +inf for what shall win and -inf for what shall not count.
+    Give +inf for what shall win and -inf for what shall not count; no NaN. Lags are bytes, which
+    compare fast: over at most 256 values.
     """
+    shape = sessions, values_RN.shape[1]
+    better_TN = np.empty(shape, np.bool_)
+    lag_TN = np.empty(shape, np.uint8)
 
     def step(state: State, lag: int) -> None:
+        if lag > np.iinfo(np.uint8).max:
+            raise ValueError(f"Asked for the place among {lag + 1} values, expected at most 256.")
         values_TN = past(values_RN, lag, sessions)
-        better_TN = values_TN >= state[0]
-        np.copyto(state[0], values_TN, where=better_TN)
-        np.copyto(state[1], lag, where=better_TN)
+        np.greater_equal(values_TN, state[0], out=better_TN)
+        np.maximum(state[0], values_TN, out=state[0])
+        np.multiply(better_TN.view(np.uint8), np.uint8(lag), out=lag_TN)
+        np.maximum(state[1], lag_TN, out=state[1])
 
-    shape = sessions, values_RN.shape[1]
-    return Walk([np.full(shape, -np.inf), np.zeros(shape, np.int16)], step)
+    return Walk([np.full(shape, -np.inf), np.zeros(shape, np.uint8)], step)
 
 
 def below(values_RN: Array, sessions: int) -> Walk:

@@ -21,17 +21,13 @@ def ic_series(score_TN: ArrayLike, label_TN: ArrayLike, *, min_names: int) -> Ar
     NaN where fewer than `min_names` names count, or where scores or labels are all the same.
     """
     score_TN, label_TN, both_TN = paired(score_TN, label_TN)
-    cells, count_T = np.flatnonzero(both_TN), both_TN.sum(axis=1)
-    session = np.repeat(np.arange(count_T.size), count_T)
-    score, score_varies_T = _centred(score_TN.ravel().take(cells), session, count_T)
-    label, label_varies_T = _centred(label_TN.ravel().take(cells), session, count_T)
-    product_T = _sums(score * label, session, len(count_T))
-    scale_T = np.sqrt(_sums(score**2, session, len(count_T)))
-    scale_T = scale_T * np.sqrt(_sums(label**2, session, len(count_T)))
+    both_NT, count_T = np.ascontiguousarray(both_TN.T), both_TN.sum(axis=1)
+    score_NT, score_varies_T = _centred(score_TN, both_NT, count_T)
+    label_NT, label_varies_T = _centred(label_TN, both_NT, count_T)
+    scale_T = np.sqrt(_sums(score_NT**2)) * np.sqrt(_sums(label_NT**2))
     known_T = score_varies_T & label_varies_T & (count_T >= max(min_names, 2)) & (scale_T > 0)
-    ic_T = np.full(count_T.size, np.nan)
-    ic_T[known_T] = np.clip(product_T[known_T] / scale_T[known_T], -1.0, 1.0)
-    return ic_T
+    ic_T = np.clip(_sums(score_NT * label_NT) / np.where(known_T, scale_T, 1.0), -1.0, 1.0)
+    return np.where(known_T, ic_T, np.nan)
 
 
 def rank_ic_series(score_TN: ArrayLike, label_TN: ArrayLike, *, min_names: int) -> Array:
@@ -101,15 +97,22 @@ def paired(score_TN: ArrayLike, label_TN: ArrayLike) -> tuple[Array, Array, Flag
     return score, label, np.isfinite(score) & np.isfinite(label)
 
 
-def _sums(values: Array, session: Whole, sessions: int) -> Array:
-    """Return the sum of each session's values, added one after the other."""
-    return np.asarray(np.bincount(session, values, minlength=sessions), np.float64)
+def _sums(values_NT: Array) -> Array:
+    """Return the sum over names, added one name after the other.
+
+    numpy adds whole rows in order as long as there are several columns; a single column would be
+    summed in pairs, with other last bits, hence the second one.
+    """
+    if values_NT.shape[1] == 1:
+        return np.asarray(np.repeat(values_NT, 2, axis=1).sum(axis=0)[:1])
+    return np.asarray(values_NT.sum(axis=0))
 
 
-def _centred(values: Array, session: Whole, count_T: Whole) -> tuple[Array, NDArray[np.bool_]]:
-    """Return values less their session's mean, and which sessions vary at all."""
-    mean_T = _sums(values, session, count_T.size) / np.maximum(count_T, 1)
-    filled_T = count_T > 0
-    first = np.repeat(values[(np.cumsum(count_T) - count_T)[filled_T]], count_T[filled_T])
-    varies_T = np.bincount(session, values != first, minlength=count_T.size) > 0
-    return values - mean_T.take(session), varies_T
+def _centred(values_TN: Array, counts_NT: Flags, count_T: Whole) -> tuple[Array, Flags]:
+    """Return values less their session's mean, 0 where absent, and which sessions vary at all."""
+    values_NT = np.ascontiguousarray(values_TN.T)
+    filled_NT = np.where(counts_NT, values_NT, 0.0)
+    most_T = np.where(counts_NT, values_NT, -np.inf).max(axis=0, initial=-np.inf)
+    least_T = np.where(counts_NT, values_NT, np.inf).min(axis=0, initial=np.inf)
+    mean_T = _sums(filled_NT) / np.maximum(count_T, 1)
+    return np.where(counts_NT, filled_NT - mean_T, 0.0), most_T > least_T

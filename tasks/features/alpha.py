@@ -79,10 +79,6 @@ def _loss(block: Block, name: str) -> Array:
     return np.maximum(-block.once(_difference, name), 0)
 
 
-def _change(block: Block, name: str) -> Array:
-    return np.abs(block.once(_difference, name))
-
-
 def rose(block: Block) -> Array:
     """Return 1 where the close rose, 0 where not or where it is unknown."""
     return (block.once(_difference, "close") > 0).astype(np.float64)
@@ -179,9 +175,7 @@ def fit(block: Block, *, rows: int) -> Array:
 
 def residual(block: Block, *, rows: int) -> Array:
     """Return the newest close less the line's value there, over the close."""
-    found = block.once(moments_of, close)(rows)
-    line_TN = (found.d - found.slope * found.u) / found.number
-    return -line_TN / _now(block)
+    return -block.once(moments_of, close)(rows).end / _now(block)
 
 
 def highest(block: Block, *, rows: int) -> Array:
@@ -253,13 +247,17 @@ def share_apart(block: Block, *, rows: int) -> Array:
     return share(block, rows=rows, make=rose) - share(block, rows=rows, make=fell)
 
 
+def _moves(block: Block, name: str, rows: int) -> tuple[Array, Array, Array]:
+    """Return the sums of gains and of losses, and both together; NaN without any change."""
+    gain_TN, loss_TN = (block.total(make, rows, name) for make in (_gain, _loss))
+    known_TN = block.number(_gain, rows, name) > 0
+    return gain_TN, loss_TN, np.where(known_TN, gain_TN + loss_TN + TINY, np.nan)
+
+
 def sum_share(block: Block, *, rows: int, name: str, up: int, down: int) -> Array:
     """Return gains (times `up`) and losses (times `down`) over all changes."""
-    total_TN = block.total(_change, rows, name) + TINY
-    known_TN = block.number(_change, rows, name) > 0
-    gain_TN = block.total(_gain, rows, name) if up else 0.0
-    loss_TN = block.total(_loss, rows, name) if down else 0.0
-    return np.where(known_TN, (up * gain_TN + down * loss_TN) / total_TN, np.nan)
+    gain_TN, loss_TN, total_TN = block.once(_moves, name, rows)
+    return (up * gain_TN + down * loss_TN) / total_TN
 
 
 def mean_volume(block: Block, *, rows: int) -> Array:

@@ -25,13 +25,14 @@ from tasks.features.grid import (
     alike,
     block_of,
     grid_of,
+    neighbours,
     night_of,
     stacked,
 )
 from tasks.market.context import Context
 from tasks.market.history import History
 
-CELLS = 32_768  # sessions × names of one block: its arrays fit a processor's cache
+CELLS = 16_384  # sessions × names of one block: its arrays fit a processor's cache
 SESSIONS = 64  # most of one block
 OUTPUT = 64_000_000  # most values of all features held at once
 MANY = 50  # late bars for so many names begin a new block
@@ -200,19 +201,21 @@ def _computed(
         traded_TN.append(grid.inputs["close"][-1] > 0)
         if not row:
             shape = len(chosen.features), count, len(grid.instruments)
-            values = np.full(shape, np.nan, np.float32)
+            values = np.empty(shape, np.float32)
         if odd.size:
             waiting.append(night_of(grid, row, odd[traded_TN[-1][odd]], reach))
         if sum(night.places.size for night in waiting) >= COLUMNS or (waiting and row == count - 1):
             _fill_nights(values, waiting, chosen, partial=partial)
             waiting = []
-    even = np.setdiff1d(np.arange(len(grid.instruments)), odd, assume_unique=True)
+    alive = np.flatnonzero(np.any(traded_TN, axis=0))
+    even = np.setdiff1d(alive, odd, assume_unique=True)
     width = max(CELLS // count, 1)
     for start in range(0, even.size, width):
         places = even[start : start + width]
         block = block_of(grid, places, count, reach, partial=partial)
+        columns = neighbours(places)
         for made, column in zip(_features(block, chosen), values, strict=True):
-            column[:, places] = made[:, : places.size]
+            column[:, columns] = made[:, : places.size]
     return _frame(values, np.array(traded_TN), stretch, grid.instruments, chosen)
 
 
@@ -242,17 +245,20 @@ def _frame(
     instruments: Sequence[str],
     chosen: FeatureSet,
 ) -> pl.DataFrame:
+    """Return a row for each name and session with a close: the only cells that are filled."""
     at, name = np.nonzero(traded_TN)
     place = at * traded_TN.shape[1] + name
-    columns = {}
-    for one, values_TN in zip(chosen.columns, values, strict=True):
-        columns[one] = np.take(values_TN.reshape(-1), place)
-        np.putmask(columns[one], np.isinf(columns[one]), np.nan)
-    names = {
+    columns = {
         "session": pl.Series(stretch, dtype=pl.Date).gather(at),
         "instrument": pl.Series(instruments, dtype=pl.String).gather(name),
     }
-    return pl.DataFrame(names | columns).fill_nan(None)
+    for one, values_TN in zip(chosen.columns, values, strict=True):
+        column = np.take(values_TN.reshape(-1), place, mode="clip")  # which skips a check
+        infinite = np.isinf(column)
+        if infinite.any():
+            column[infinite] = np.nan
+        columns[one] = pl.Series(column, nan_to_null=True)
+    return pl.DataFrame(columns)
 
 
 def _empty(chosen: FeatureSet) -> pl.DataFrame:

@@ -111,9 +111,16 @@ def _padded(values: Array, rows: int, places: Places | None, absent: float = np.
     """Return (rows, width) of the chosen names, the newest row last; one column for all if None."""
     width = 1 if places is None else _width(places.size)
     out = np.full((rows, width), absent)
-    taken = values if places is None else values[:, places]
+    taken = values if places is None else values[:, neighbours(places)]
     out[rows - len(taken) :, : taken.shape[1]] = taken
     return out
+
+
+def neighbours(places: Places) -> Places | slice:
+    """Return rising places as a slice where they have no hole: reading and writing is faster."""
+    if places.size and places[-1] - places[0] + 1 == places.size:
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
 
 
 def _width(names: int) -> int:

@@ -4,46 +4,69 @@ Sums are of differences from the newest value, so that what does not move gives 
 """
 
 from collections.abc import Callable
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.features.rolling import Array, State, Walk, counts, past
+from tasks.features.rolling import Array, Counted, State, Walk, counts, past
 
 
-class Moments(NamedTuple):
-    """Sums over the values there are, of d = value less the newest value, and of u = -lag."""
+class Line(NamedTuple):
+    """Sums over the values there are, of u = -lag, and of u times a value less the newest."""
 
-    number: Array
-    d: Array
-    dd: Array
     ud: Array
     u: Array
     uu: Array
-    newest: Array
+
+
+class Moments:
+    """Sums over the values there are, of d = value less the newest value.
+
+    Args:
+        number: How many there are.
+        d: The sum of d.
+        dd: The sum of its squares.
+        newest: The newest value.
+        line: Makes the sums that a line through the values needs.
+    """
+
+    def __init__(self, number: Array, d: Array, dd: Array, newest: Array, line: Callable[[], Line]):
+        self.number, self.d, self.dd, self._newest = number, d, dd, newest
+        self._make_line = line
+
+    @cached_property
+    def line(self) -> Line:
+        """Return the sums that a line through the values needs."""
+        return self._make_line()
 
     @property
     def mean(self) -> Array:
         """Return the mean; NaN without a value."""
-        return self.newest + self.d / self.number
+        return self._newest + self.d / self.number
 
-    @property
+    @cached_property
     def times(self) -> Array:
         """Return the sum of squares of time about its mean."""
-        return self.uu - self.u * self.u / self.number
+        return self.line.uu - self.line.u * self.line.u / self.number
 
-    @property
+    @cached_property
     def slope(self) -> Array:
         """Return the slope of a line through the values, per row."""
-        return (self.ud - self.d * self.u / self.number) / self.times
+        return (self.line.ud - self.d * self.line.u / self.number) / self.times
 
     @property
+    def end(self) -> Array:
+        """Return where that line ends, at the newest row, less the newest value."""
+        return (self.d - self.slope * self.line.u) / self.number
+
+    @cached_property
     def scatter(self) -> Array:
         """Return the sum of squares about the mean, exactly 0 where nothing moves."""
         return self.dd - self.d * self.d / self.number
 
-    @property
+    @cached_property
     def deviation(self) -> Array:
         """Return the standard deviation (n - 1); NaN below two values."""
         left = np.where(self.number > 1, self.number - 1, np.nan)
@@ -59,51 +82,74 @@ def moments(values_RN: Array, sessions: int) -> Moved:
     newest_TN = newest_known(values_RN, sessions)
     gap_RN = np.isnan(values_RN)
     gaps = bool(gap_RN.any())
-    d_TN, w_TN = np.empty(shape), np.empty(shape)
+    d_TN, product_TN = np.empty(shape), np.empty(shape)
 
-    def step(state: State, lag: int) -> None:
+    def difference(lag: int) -> None:
         np.subtract(past(values_RN, lag, sessions), newest_TN, out=d_TN)
         if gaps:
             np.copyto(d_TN, 0.0, where=past(gap_RN, lag, sessions))
+
+    def spread(state: State, lag: int) -> None:
+        difference(lag)
         np.add(state[0], d_TN, out=state[0])
-        np.multiply(d_TN, -float(lag), out=w_TN)
-        np.add(state[2], w_TN, out=state[2])
-        np.multiply(d_TN, d_TN, out=w_TN)
-        np.add(state[1], w_TN, out=state[1])
+        np.multiply(d_TN, d_TN, out=product_TN)
+        np.add(state[1], product_TN, out=state[1])
 
-    walk = Walk([np.zeros(shape) for _ in range(3)], step)
-    times = _times(~gap_RN, sessions) if gaps else _all_times
+    def tilt(state: State, lag: int) -> None:
+        difference(lag)
+        np.multiply(d_TN, -float(lag), out=product_TN)
+        np.add(state[0], product_TN, out=state[0])
 
+    spreads = Walk([np.zeros(shape) for _ in range(2)], spread)
+    tilts = Walk([np.zeros(shape)], tilt)
+    seen = _Seen(~gap_RN, sessions) if gaps else _AllSeen()
+
+    @cache
     def over(count: int) -> Moments:
-        seen, u, uu = times(count)
-        d, dd, ud = _as_floats(walk.over(count))
-        return Moments(seen, d, dd, ud, u, uu, newest_TN)
+        def line() -> Line:
+            return Line(tilts.over(count)[0], *seen.times(count))
+
+        d, dd = spreads.over(count)
+        return Moments(seen.number(count), d, dd, newest_TN, line)
 
     return over
 
 
-Times = tuple[Array, Array, Array]
+class _AllSeen:
+    """Times where no value is missing: the same for every cell."""
+
+    def number(self, count: int) -> Array:
+        """Return how many lags there are below `count`."""
+        return np.full((1, 1), float(count))
+
+    def times(self, count: int) -> tuple[Array, Array]:
+        """Return the sum of -lag and that of its square."""
+        u, uu = -count * (count - 1) // 2, (count - 1) * count * (2 * count - 1) // 6
+        return np.full((1, 1), float(u)), np.full((1, 1), float(uu))
 
 
-def _all_times(count: int) -> Times:
-    """Return the number of lags below `count`, the sum of -lag, and that of lag²."""
-    whole = count, -count * (count - 1) // 2, (count - 1) * count * (2 * count - 1) // 6
-    seen, u, uu = (np.full((1, 1), float(number)) for number in whole)
-    return seen, u, uu
+class _Seen:
+    """The times at which there are values: what `_AllSeen` gives, cell by cell; exact."""
 
+    def __init__(self, seen_RN: NDArray[np.bool_], sessions: int):
+        self._row_RN = np.arange(len(seen_RN))[:, None]
+        self._seen_RN, self._sessions = seen_RN, sessions
+        self._number = counts(seen_RN, sessions)
 
-def _times(seen_RN: NDArray[np.bool_], sessions: int) -> Callable[[int], Times]:
-    """Return a function from a count to what `_all_times` gives, of the values there are; exact."""
-    row_RN = np.arange(len(seen_RN))[:, None]
-    now_TN = row_RN[len(row_RN) - sessions :]
-    sums = [counts(seen_RN * row_RN**power, sessions) for power in range(3)]
+    def number(self, count: int) -> Array:
+        """Return how many values there are below lag `count`."""
+        return self._number(count).astype(np.float64)
 
-    def over(count: int) -> Times:
-        ones, rows, squares = (one(count) for one in sums)
+    def times(self, count: int) -> tuple[Array, Array]:
+        """Return the sum of -lag and that of its square."""
+        ones, (rows, squares) = self._number(count), (one(count) for one in self._sums)
+        now_TN = self._row_RN[-self._sessions :]
         u, uu = rows - now_TN * ones, squares - 2 * now_TN * rows + now_TN**2 * ones
-        return ones.astype(np.float64), u.astype(np.float64), uu.astype(np.float64)
+        return u.astype(np.float64), uu.astype(np.float64)
 
-    return over
+    @cached_property
+    def _sums(self) -> list[Counted]:
+        return [counts(self._seen_RN * self._row_RN**n, self._sessions) for n in (1, 2)]
 
 
 def _as_floats(arrays: State) -> list[Array]:

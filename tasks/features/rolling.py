@@ -185,20 +185,21 @@ def quantiles(values_RN: Array, sessions: int, count: int, shares: Sequence[floa
     NaN is passed over; without a value the quantile is NaN.
     """
     window_RN = values_RN[len(values_RN) - sessions - count + 1 :]
-    sorted_TNK = np.sort(np.lib.stride_tricks.sliding_window_view(window_RN, count, axis=0), axis=2)
-    gaps = np.isnan(sorted_TNK[..., -1]).any()
-    known_TN = (~np.isnan(sorted_TNK)).sum(axis=2) if gaps else np.array([[count]])
-    return [_between(sorted_TNK, (known_TN - 1) * share) for share in shares]
+    windows = np.lib.stride_tricks.sliding_window_view(np.ascontiguousarray(window_RN.T), count, 1)
+    sorted_NTK = np.sort(windows, axis=2)
+    known_NT = counts(~np.isnan(window_RN), sessions)(count).T
+    if (known_NT == count).all():
+        known_NT = known_NT[:1, :1]  # the places are the same everywhere
+    return [_between(sorted_NTK, np.asarray((known_NT - 1) * share)).T for share in shares]
 
 
-def _between(sorted_TNK: Array, place_TN: Array) -> Array:
-    low_TN = np.floor(place_TN).astype(np.intp)
-    high_TN = np.minimum(low_TN + 1, sorted_TNK.shape[2] - 1)
-    if low_TN.size == 1:
-        low, high = sorted_TNK[..., low_TN.item()], sorted_TNK[..., high_TN.item()]
-    else:
-        low_TN = np.maximum(low_TN, 0)  # without a value: NaN at every place
-        low = np.take_along_axis(sorted_TNK, low_TN[..., None], axis=2)[..., 0]
-        high = np.take_along_axis(sorted_TNK, high_TN[..., None], axis=2)[..., 0]
-    part_TN = place_TN - np.floor(place_TN)
-    return np.where(part_TN > 0, low + (high - low) * part_TN, low)
+def _between(sorted_NTK: Array, place_NT: Array) -> Array:
+    """Return the value at a place, in parts of the way to the next; NaN is sorted to the end."""
+    count = sorted_NTK.shape[2]
+    whole_NT = np.floor(place_NT)
+    part_NT = place_NT - whole_NT
+    first_NT = np.arange(0, sorted_NTK.size, count).reshape(sorted_NTK.shape[:2])
+    low_NT = np.maximum(whole_NT, 0).astype(np.intp)  # without a value: NaN at every place
+    high_NT = np.minimum(low_NT + 1, count - 1)
+    low, high = (np.take(sorted_NTK, first_NT + at_NT) for at_NT in (low_NT, high_NT))
+    return np.where(part_NT > 0, low + (high - low) * part_NT, low)

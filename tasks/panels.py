@@ -75,7 +75,7 @@ def panel_of(
     )
     cleared = {fit: aligned(*parts, panel) for fit, parts in known.items()}
     if fits:
-        cleared = _cleared(rules, cleared, panel, held, features)
+        cleared = cleared_labels(rules, cleared, panel, held, features)
     return panel, cleared
 
 
@@ -92,7 +92,7 @@ def total_returns(view: View, rules: "Contest") -> Array:
     )
 
 
-def _cleared(
+def cleared_labels(
     rules: "Contest",
     known: dict[date, Array],
     panel: "Panel",

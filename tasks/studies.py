@@ -18,7 +18,7 @@ from tasks.market.history import Array, History, View
 from tasks.market.leaks import Claims, Study
 from tasks.market.tampered import Tape
 from tasks.market.universe import members
-from tasks.panels import _cleared as cleared_labels
+from tasks.panels import cleared_labels
 from tasks.settings import threads
 
 if TYPE_CHECKING:

@@ -27,9 +27,23 @@ def _alpha360() -> FeatureSet:
     return ALPHA360
 
 
+def _families() -> FeatureSet:
+    from tasks.features.families import FAMILIES
+
+    return FAMILIES
+
+
+def _everything() -> FeatureSet:
+    from tasks.features.families import EVERYTHING
+
+    return EVERYTHING
+
+
 FEATURE_SETS = {
     "price": _price,
     "alpha158": _alpha158,
     "alpha126": _alpha126,
     "alpha360": _alpha360,
+    "families": _families,
+    "everything": _everything,
 }

@@ -1,5 +1,6 @@
 """Every feature set: known in time, the same to the bit however asked, and honest about itself."""
 
+import functools
 from datetime import date, timedelta
 
 import numpy as np
@@ -63,12 +64,35 @@ def acted(splits: list[tuple[int, str, float]]) -> pl.DataFrame:
     )
 
 
-def history(bars: pl.DataFrame, actions: pl.DataFrame, *, skipped: int = 0) -> History:
-    return History(bars, actions, SESSIONS[skipped:], prints="first")
+def history(
+    bars: pl.DataFrame, actions: pl.DataFrame, *, skipped: int = 0, own_market: bool = False
+) -> History:
+    """Return a history, with the market of all nine names unless it shall have its own."""
+    made = History(bars, actions, SESSIONS[skipped:], prints="first")
+    if not own_market:
+        made.market = whole_market()[skipped:]
+    return made
 
 
-def session_features(view: View, chosen: FeatureSet) -> pl.DataFrame:
-    return pl.concat(grid_features(grid_of(view, {}), chosen, [view.as_of]))
+@functools.cache
+def whole_market() -> np.ndarray:
+    return history(*market(), own_market=True).market
+
+
+def beside(view: View) -> dict[str, np.ndarray]:
+    """Return what is known beside bars at the sessions of a view."""
+    first = SESSIONS.index(view.sessions[0])
+    return {"market": whole_market()[first : first + len(view.sessions), None]}
+
+
+def session_features(
+    view: View, chosen: FeatureSet, *, blind: tuple[str, ...] | None = None
+) -> pl.DataFrame:
+    """Return the features at the end of a view, perhaps with these inputs beside bars alone."""
+    shown = beside(view)
+    if blind is not None:
+        shown = {name: shown[name] for name in shown if name in blind}
+    return pl.concat(grid_features(grid_of(view, shown), chosen, [view.as_of]))
 
 
 def lacking(chosen: FeatureSet, *absent: str) -> list[str]:
@@ -87,14 +111,23 @@ def same(one: pl.DataFrame, other: pl.DataFrame) -> bool:
     return numbers[0].to_numpy().tobytes() == numbers[1].to_numpy().tobytes()
 
 
-@pytest.fixture(scope="module", params=sorted(FEATURE_SETS))
+LARGE = {"everything"}  # made of other sets
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else [])
+        for name in sorted(FEATURE_SETS)
+    ],
+)
 def chosen(request) -> FeatureSet:
     return FEATURE_SETS[request.param]()
 
 
 @pytest.fixture(scope="module")
 def full(chosen) -> pl.DataFrame:
-    return features_over(history(*market()), chosen, SESSIONS)
+    return features_over(history(*market(), own_market=True), chosen, SESSIONS)
 
 
 def tail(frame: pl.DataFrame) -> pl.DataFrame:
@@ -133,7 +166,8 @@ def test_one_session_equals_many(chosen, full):
 
 def test_does_not_depend_on_the_order_of_rows(chosen, full):
     bars, actions = market()
-    shuffled = history(bars.sample(fraction=1, shuffle=True, seed=1), actions.reverse())
+    mixed = bars.sample(fraction=1, shuffle=True, seed=1)
+    shuffled = history(mixed, actions.reverse(), own_market=True)
     assert same(features_over(shuffled, chosen, TAIL), tail(full))
 
 
@@ -152,8 +186,21 @@ def test_does_not_depend_on_which_other_names_are_there(chosen, full, kept):
     )
 
 
+def test_depends_on_other_names_through_the_market_alone(chosen, full):
+    """With half of the names the market is another one, and only what reads it moves."""
+    bars, actions = market()
+    half = pl.col("instrument").is_in([f"N{i}" for i in range(5)])
+    found = features_over(history(bars.filter(half), actions, own_market=True), chosen, TAIL)
+    wanted = tail(full).filter(half)
+    for feature in chosen.features:
+        column = ["session", "instrument", feature.name]
+        moved = not same(found.select(column), wanted.select(column))
+        assert moved == ("market" in feature.inputs), feature.name
+
+
 def test_does_not_depend_on_how_much_history_is_loaded(chosen, full):
-    short = history(*market(), skipped=len(SESSIONS) - len(TAIL) - chosen.look_back + 1)
+    skipped = len(SESSIONS) - len(TAIL) - chosen.look_back + 1
+    short = history(*market(), skipped=skipped, own_market=True)
     assert same(features_over(short, chosen, TAIL), tail(full))
 
 
@@ -167,7 +214,7 @@ def test_does_not_move_when_the_future_is_altered(chosen, full):
     )
     poisoned = pl.concat([poisoned.filter(~later), poisoned.filter(later).gather_every(2)])
     none = acted([(150, "N0", 1 / 3), (281, "N5", 10.0)])
-    found = features_over(history(poisoned, none), chosen, SESSIONS[260:281])
+    found = features_over(history(poisoned, none, own_market=True), chosen, SESSIONS[260:281])
     assert same(found, full.filter(pl.col("session").is_between(SESSIONS[260], now)))
 
 
@@ -200,7 +247,7 @@ def computed(view: View, feature: Feature, *, reach: int = 0) -> np.ndarray:
 
 def block_over(view: View, reach: dict[str, int]) -> Block:
     names = np.arange(len(view.instruments))
-    return block_of(grid_of(view, {}), names, 1, reach, partial=False)
+    return block_of(grid_of(view, beside(view)), names, 1, reach, partial=False)
 
 
 def test_declared_look_back_of_each_feature_is_enough_and_needed(chosen):
@@ -233,7 +280,7 @@ def test_reads_no_input_it_does_not_declare(chosen, full):
         others = {f"{name}_TN" for name in (*FIELDS, "dividend") if name not in feature.inputs}
         alone = FeatureSet("alone", (feature,))
         blind = view._replace(**dict.fromkeys(others - {"close_TN"}, view.close_TN * 0 + 5))
-        found = session_features(blind, alone)
+        found = session_features(blind, alone, blind=feature.inputs)
         assert same(found, newest.select("session", "instrument", feature.name)), feature.name
 
 
@@ -242,7 +289,7 @@ def test_is_null_without_its_inputs_and_says_so(chosen, absent):
     view = history(*market()).roll(SESSIONS[-1])
     view = view._replace(**{f"{absent}_TN": np.full(view.close_TN.shape, np.nan)})
     needing = lacking(chosen, absent)
-    assert missing_inputs(grid_of(view, {}), chosen) == needing
+    assert missing_inputs(grid_of(view, beside(view)), chosen) == needing
     found = session_features(view, chosen)
     assert found.select(needing).null_count().row(0) == (found.height,) * len(needing)
 

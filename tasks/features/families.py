@@ -1,0 +1,20 @@
+"""The families that Alpha158 lacks, from bars and the market; and all that bars give, in one set.
+
+One file a family: its docstring says what is what and who found it.
+"""
+
+from tasks.features.alpha158 import ALPHA126
+from tasks.features.engine import FeatureSet
+from tasks.features.liquidity import LIQUIDITY
+from tasks.features.market import MARKET
+from tasks.features.momentum import MOMENTUM
+from tasks.features.overnight import OVERNIGHT
+from tasks.features.price import PRICE
+from tasks.features.ranges import RANGES
+from tasks.features.seasonality import SEASONALITY
+from tasks.features.tails import TAILS
+
+FAMILIES = FeatureSet(
+    "families", MOMENTUM + MARKET + RANGES + LIQUIDITY + OVERNIGHT + SEASONALITY + TAILS
+)
+EVERYTHING = FeatureSet("everything", PRICE.features + ALPHA126.features + FAMILIES.features)

@@ -102,7 +102,7 @@ def _inputs(rules: "Contest", recipe: "Recipe", verdicts: pl.DataFrame, fitted_o
     seen = verdicts.filter((pl.col("known_on") <= fitted_on) | first)
     bare = rules.model_copy(update={"candidates": (recipe,), "compare_refits": 1})
     settings = settings_hash(bare, load_universe(rules.universe), load_source(rules.source))
-    code = code_hash("tasks/features", "tasks/learning", "tasks/models")
+    code = code_hash("tasks/features", "tasks/learning", "tasks/models", "tasks/statistics")
     return settings + code + content_hash(seen)
 
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from tasks.features.block import Array
 from tasks.features.grid import Grid, Places
+from tasks.market.history import FIELDS, History
 from tasks.market.sources.tables import as_day, as_real
 
 PRICES = ("open", "high", "low", "close", "vwap")
@@ -91,6 +92,23 @@ def grid_from(bars: OwnBars, sessions: Sequence[date]) -> Grid:
     np.multiply.at(split_TN, _places(inside, axis, names), inside["split"].to_numpy())
     inputs = {column: dense(column) for column in rows.columns if column in NUMBERS}
     return Grid(tuple(sessions), tuple(names.to_list()), inputs, split_TN)
+
+
+def market_of(bars: OwnBars, grid: Grid) -> Array:
+    """Return the return of the market that the bars make up, a column for all names."""
+    days = pl.Series(grid.sessions, dtype=pl.Date)
+    absent = {name: pl.lit(None, pl.Float64) for name in FIELDS if name not in bars.rows.columns}
+    rows = bars.rows.with_columns(**absent, known_on="session", delivery="session")
+    at, name = np.nonzero(grid.split != 1)
+    splits = pl.DataFrame(
+        {
+            "ex_session": days.gather(at),
+            "instrument": pl.Series(grid.instruments, dtype=pl.String).gather(name),
+            "value": grid.split[at, name],
+        }
+    )
+    splits = splits.with_columns(kind=pl.lit("split"), known_on="ex_session", delivery="ex_session")
+    return History(rows, splits, grid.sessions, prints="first").market[:, None]
 
 
 def _read(table: pl.LazyFrame, day: str, key: str, numbers: Sequence[str]) -> pl.DataFrame:

@@ -233,8 +233,7 @@ def correlation(
     pairs: Callable[[Block], moments.Paired],
 ) -> Array:
     """Return a correlation; NaN where one of the two hardly moves."""
-    found = block.once(pairs)(rows)
-    return np.where(found.least_deviation > FLAT, found.correlation, np.nan)
+    return block.once(pairs)(rows).correlation_above(FLAT)
 
 
 def share(block: Block, *, rows: int, make: Callable[[Block], Array]) -> Array:

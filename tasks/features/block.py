@@ -6,7 +6,7 @@ after it. So names that split inside a block of several sessions come one sessio
 session a column of its own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
@@ -65,9 +65,9 @@ class Block:
         """Return NaN for every session and name."""
         return np.full((1, 1), np.nan)
 
-    def lacks(self, names: Sequence[str]) -> bool:
-        """Return whether one of these inputs is absent altogether."""
-        return any(self.once(_absent, name) for name in names)
+    def lacks(self, name: str) -> bool:
+        """Return whether an input is absent altogether."""
+        return bool(np.isnan(self.raw(name)).all())
 
     def raw(self, name: str, rows: int | None = None) -> Array:
         """Return an input as given: the last `rows` of each session, all declared ones if None.
@@ -163,10 +163,6 @@ class Block:
         shares_RN = np.ones(split_RN.shape)
         shares_RN[:-1] = np.cumprod(split_RN[:0:-1], axis=0)[::-1]
         return shares_RN
-
-
-def _absent(block: Block, name: str) -> bool:
-    return bool(np.isnan(block.raw(name)).all())
 
 
 def _seen(block: Block, name: str) -> Flags:

@@ -232,10 +232,12 @@ def _fill_nights(
 
 def _features(block: Block, chosen: FeatureSet) -> Iterator[Array]:
     """Yield each feature of a block as (sessions, names)."""
+    absent = {name for name in chosen.reach if block.lacks(name)}
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for feature in chosen.features:
-            made = block.nothing if block.lacks(feature.inputs) else feature.compute(block)
-            yield np.broadcast_to(made, block.shape)
+            lacking = absent and not absent.isdisjoint(feature.inputs)
+            made = block.nothing if lacking else feature.compute(block)
+            yield made if made.shape == block.shape else np.broadcast_to(made, block.shape)
 
 
 def _frame(

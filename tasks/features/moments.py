@@ -169,15 +169,13 @@ class Comoments(NamedTuple):
     @property
     def correlation(self) -> Array:
         """Return the correlation, -1 to 1; NaN or infinite where one of them does not vary."""
-        together, x, y = self.scatters
-        return np.clip(together / np.sqrt(x * y), -1.0, 1.0)
+        return _correlation(*self.scatters)
 
-    @property
-    def least_deviation(self) -> Array:
-        """Return the smaller standard deviation (n - 1) of the two; NaN below two pairs."""
-        _, x, y = self.scatters
-        left = np.where(self.number > 1, self.number - 1, np.nan)
-        return np.sqrt(np.maximum(np.minimum(x, y), 0.0) / left)
+    def correlation_above(self, flat: float) -> Array:
+        """Return the correlation; NaN where a standard deviation (n - 1) is `flat` or less."""
+        together, x, y = self.scatters
+        varied = np.minimum(x, y) > flat * flat * (self.number - 1)
+        return np.where(varied, _correlation(together, x, y), np.nan)
 
     @property
     def slope(self) -> Array:
@@ -194,6 +192,10 @@ class Comoments(NamedTuple):
             self.xx - self.x * self.x / n,
             self.yy - self.y * self.y / n,
         )
+
+
+def _correlation(together: Array, x: Array, y: Array) -> Array:
+    return np.clip(together / np.sqrt(x * y), -1.0, 1.0)
 
 
 Paired = Callable[[int], Comoments]

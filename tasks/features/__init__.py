@@ -39,6 +39,18 @@ def _everything() -> FeatureSet:
     return EVERYTHING
 
 
+def _context() -> FeatureSet:
+    from tasks.features.surroundings import SURROUNDINGS
+
+    return SURROUNDINGS
+
+
+def _fundamentals() -> FeatureSet:
+    from tasks.features.fundamentals import FUNDAMENTALS
+
+    return FUNDAMENTALS
+
+
 FEATURE_SETS = {
     "price": _price,
     "alpha158": _alpha158,
@@ -46,4 +58,6 @@ FEATURE_SETS = {
     "alpha360": _alpha360,
     "families": _families,
     "everything": _everything,
+    "context": _context,
+    "fundamentals": _fundamentals,
 }

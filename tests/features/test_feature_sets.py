@@ -1,8 +1,5 @@
 """Every feature set: known in time, the same to the bit however asked, and honest about itself."""
 
-import functools
-from datetime import date, timedelta
-
 import numpy as np
 import polars as pl
 import pytest
@@ -12,87 +9,34 @@ from tasks.features.block import Block
 from tasks.features.engine import (
     Feature,
     FeatureSet,
-    features_over,
     grid_features,
     missing_inputs,
 )
 from tasks.features.grid import block_of, grid_of
-from tasks.market.history import FIELDS, History, View
-
-SESSIONS = [date(2019, 1, 1) + timedelta(days=i) for i in range(300)]
-NAMES = 9
-TAIL = SESSIONS[-6:]
-
-
-def market() -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return bars and actions of nine names: gaps, splits, a late listing and a delisting."""
-    generator = np.random.default_rng(11)
-    shape = len(SESSIONS), NAMES
-    close = 40 * np.exp(np.cumsum(generator.normal(0, 0.02, shape), axis=0))
-    opened = close * np.exp(generator.normal(0, 0.01, shape))
-    traded = generator.random(shape) > 0.03
-    traded[-8:] = True
-    traded[:120, 1] = False  # listed late
-    traded[-3:, 2] = False  # delisted
-    traded[-40:-25, 3] = False  # suspended
-    rows, names = np.nonzero(traded)
-    bars = pl.DataFrame(
-        {
-            "session": [SESSIONS[row] for row in rows],
-            "instrument": [f"N{name}" for name in names],
-            "open": opened[rows, names],
-            "high": np.maximum(opened, close)[rows, names] * 1.01,
-            "low": np.minimum(opened, close)[rows, names] * 0.99,
-            "close": close[rows, names],
-            "volume": np.exp(generator.normal(12, 1, rows.size)).round(),
-        }
-    ).with_columns(known_on="session", delivery="session")
-    return bars, acted([(290, "N0", 1.5), (150, "N0", 1 / 3), (297, "N4", 3.0)])
-
-
-def acted(splits: list[tuple[int, str, float]]) -> pl.DataFrame:
-    days = [SESSIONS[row] for row, _, _ in splits]
-    return pl.DataFrame(
-        {
-            "ex_session": days,
-            "instrument": [name for _, name, _ in splits],
-            "kind": ["split"] * len(splits),
-            "value": [value for _, _, value in splits],
-            "known_on": days,
-            "delivery": days,
-        }
-    )
-
-
-def history(
-    bars: pl.DataFrame, actions: pl.DataFrame, *, skipped: int = 0, own_market: bool = False
-) -> History:
-    """Return a history, with the market of all nine names unless it shall have its own."""
-    made = History(bars, actions, SESSIONS[skipped:], prints="first")
-    if not own_market:
-        made.market = whole_market()[skipped:]
-    return made
-
-
-@functools.cache
-def whole_market() -> np.ndarray:
-    return history(*market(), own_market=True).market
-
-
-def beside(view: View) -> dict[str, np.ndarray]:
-    """Return what is known beside bars at the sessions of a view."""
-    first = SESSIONS.index(view.sessions[0])
-    return {"market": whole_market()[first : first + len(view.sessions), None]}
+from tasks.market.context import Context
+from tasks.market.history import FIELDS, View
+from tests.features.nine_names import (
+    NAMES,
+    SESSIONS,
+    TAIL,
+    acted,
+    beside,
+    computed_over,
+    filings,
+    history,
+    market,
+    series,
+)
 
 
 def session_features(
-    view: View, chosen: FeatureSet, *, blind: tuple[str, ...] | None = None
+    view: View, chosen: FeatureSet, *, shown: tuple[str, ...] | None = None
 ) -> pl.DataFrame:
     """Return the features at the end of a view, perhaps with these inputs beside bars alone."""
-    shown = beside(view)
-    if blind is not None:
-        shown = {name: shown[name] for name in shown if name in blind}
-    return pl.concat(grid_features(grid_of(view, shown), chosen, [view.as_of]))
+    there = beside(view)
+    if shown is not None:
+        there = {name: there[name] for name in there if name in shown}
+    return pl.concat(grid_features(grid_of(view, there), chosen, [view.as_of]))
 
 
 def lacking(chosen: FeatureSet, *absent: str) -> list[str]:
@@ -127,7 +71,7 @@ def chosen(request) -> FeatureSet:
 
 @pytest.fixture(scope="module")
 def full(chosen) -> pl.DataFrame:
-    return features_over(history(*market(), own_market=True), chosen, SESSIONS)
+    return computed_over(history(*market(), own_market=True), chosen, SESSIONS)
 
 
 def tail(frame: pl.DataFrame) -> pl.DataFrame:
@@ -156,7 +100,7 @@ def test_names_differ_and_look_back_is_bounded(chosen):
 
 
 def test_tail_equals_full(chosen, full):
-    assert same(features_over(history(*market()), chosen, TAIL), tail(full))
+    assert same(computed_over(history(*market()), chosen, TAIL), tail(full))
 
 
 def test_one_session_equals_many(chosen, full):
@@ -168,13 +112,13 @@ def test_does_not_depend_on_the_order_of_rows(chosen, full):
     bars, actions = market()
     mixed = bars.sample(fraction=1, shuffle=True, seed=1)
     shuffled = history(mixed, actions.reverse(), own_market=True)
-    assert same(features_over(shuffled, chosen, TAIL), tail(full))
+    assert same(computed_over(shuffled, chosen, TAIL), tail(full))
 
 
 def test_does_not_depend_on_how_many_rows_a_frame_is_built_from(chosen, full, monkeypatch):
     for name in ("CELLS", "COLUMNS", "SESSIONS"):
         monkeypatch.setattr(engine, name, 7)
-    assert same(features_over(history(*market()), chosen, TAIL), tail(full))
+    assert same(computed_over(history(*market()), chosen, TAIL), tail(full))
 
 
 @pytest.mark.parametrize("kept", [["N0"], ["N4"], ["N0", "N3"], [f"N{i}" for i in range(1, 9)]])
@@ -182,7 +126,7 @@ def test_does_not_depend_on_which_other_names_are_there(chosen, full, kept):
     bars, actions = market()
     part = history(bars.filter(pl.col("instrument").is_in(kept)), actions)
     assert same(
-        features_over(part, chosen, TAIL), tail(full).filter(pl.col("instrument").is_in(kept))
+        computed_over(part, chosen, TAIL), tail(full).filter(pl.col("instrument").is_in(kept))
     )
 
 
@@ -190,7 +134,7 @@ def test_depends_on_other_names_through_the_market_alone(chosen, full):
     """With half of the names the market is another one, and only what reads it moves."""
     bars, actions = market()
     half = pl.col("instrument").is_in([f"N{i}" for i in range(5)])
-    found = features_over(history(bars.filter(half), actions, own_market=True), chosen, TAIL)
+    found = computed_over(history(bars.filter(half), actions, own_market=True), chosen, TAIL)
     wanted = tail(full).filter(half)
     for feature in chosen.features:
         column = ["session", "instrument", feature.name]
@@ -201,7 +145,7 @@ def test_depends_on_other_names_through_the_market_alone(chosen, full):
 def test_does_not_depend_on_how_much_history_is_loaded(chosen, full):
     skipped = len(SESSIONS) - len(TAIL) - chosen.look_back + 1
     short = history(*market(), skipped=skipped, own_market=True)
-    assert same(features_over(short, chosen, TAIL), tail(full))
+    assert same(computed_over(short, chosen, TAIL), tail(full))
 
 
 def test_does_not_move_when_the_future_is_altered(chosen, full):
@@ -214,7 +158,10 @@ def test_does_not_move_when_the_future_is_altered(chosen, full):
     )
     poisoned = pl.concat([poisoned.filter(~later), poisoned.filter(later).gather_every(2)])
     none = acted([(150, "N0", 1 / 3), (281, "N5", 10.0)])
-    found = features_over(history(poisoned, none, own_market=True), chosen, SESSIONS[260:281])
+    poison = pl.when(pl.col("known_on") > now).then(pl.col("value") * -3).otherwise("value")
+    told = (frame.with_columns(value=poison) for frame in (series(), filings()))
+    past = history(poisoned, none, own_market=True)
+    found = computed_over(past, chosen, SESSIONS[260:281], Context(*told, none))
     assert same(found, full.filter(pl.col("session").is_between(SESSIONS[260], now)))
 
 
@@ -226,7 +173,7 @@ def test_a_later_correction_split_or_delisting_restates_nothing(chosen, full):
     split_late = acted([(285, "N6", 2.0)]).with_columns(known_on=pl.lit(SESSIONS[295]))
     gone = bars.filter((pl.col("instrument") != "N7") | (pl.col("session") <= SESSIONS[294]))
     changed = history(pl.concat([gone, known_late]), pl.concat([actions, split_late]))
-    found = features_over(changed, chosen, SESSIONS[280:])
+    found = computed_over(changed, chosen, SESSIONS[280:])
     wanted = full.filter(pl.col("session") >= SESSIONS[280])
     untouched = (pl.col("session") < SESSIONS[295]) | ~pl.col("instrument").is_in(["N6", "N7"])
     assert same(found.filter(untouched), wanted.filter(untouched))
@@ -242,7 +189,8 @@ def computed(view: View, feature: Feature, *, reach: int = 0) -> np.ndarray:
     """Return a feature as computed, before it is rounded to float32, which hides last bits."""
     block = block_over(view, dict.fromkeys(feature.inputs, reach or feature.look_back))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return feature.compute(block)[0, : len(view.instruments)].copy()
+        found = np.broadcast_to(feature.compute(block), block.shape)
+        return found[0, : len(view.instruments)].copy()
 
 
 def block_over(view: View, reach: dict[str, int]) -> Block:
@@ -280,17 +228,22 @@ def test_reads_no_input_it_does_not_declare(chosen, full):
         others = {f"{name}_TN" for name in (*FIELDS, "dividend") if name not in feature.inputs}
         alone = FeatureSet("alone", (feature,))
         blind = view._replace(**dict.fromkeys(others - {"close_TN"}, view.close_TN * 0 + 5))
-        found = session_features(blind, alone, blind=feature.inputs)
+        found = session_features(blind, alone, shown=feature.inputs)
         assert same(found, newest.select("session", "instrument", feature.name)), feature.name
 
 
-@pytest.mark.parametrize("absent", ["open", "high", "low", "volume"])
+@pytest.mark.parametrize(
+    "absent", ["open", "high", "low", "volume", "market", "series/vix", "figure/shares"]
+)
 def test_is_null_without_its_inputs_and_says_so(chosen, absent):
     view = history(*market()).roll(SESSIONS[-1])
-    view = view._replace(**{f"{absent}_TN": np.full(view.close_TN.shape, np.nan)})
+    if absent in FIELDS:
+        view = view._replace(**{f"{absent}_TN": np.full(view.close_TN.shape, np.nan)})
+    shown = tuple(name for name in beside(view) if name != absent)
     needing = lacking(chosen, absent)
-    assert missing_inputs(grid_of(view, beside(view)), chosen) == needing
-    found = session_features(view, chosen)
+    there = {name: values for name, values in beside(view).items() if name != absent}
+    assert missing_inputs(grid_of(view, there), chosen) == needing
+    found = session_features(view, chosen, shown=shown)
     assert found.select(needing).null_count().row(0) == (found.height,) * len(needing)
 
 
@@ -303,7 +256,9 @@ def test_a_split_that_is_known_changes_no_feature(chosen, full):
         volume=pl.when(after).then(pl.col("volume") * 3.5).otherwise(pl.col("volume")),
     )
     known = pl.concat([actions, acted([(294, "N5", 3.5)])])
-    found = features_over(history(split, known), chosen, TAIL).drop("session", "instrument")
+    context = Context(series(), filings(), known)
+    found = computed_over(history(split, known), chosen, TAIL, context)
+    found = found.drop("session", "instrument")
     plain = tail(full).drop("session", "instrument")
     np.testing.assert_allclose(  # a logarithm of volume + 1 feels the unit a little
         found.fill_null(-9).to_numpy(), plain.fill_null(-9).to_numpy(), rtol=1e-5, atol=5e-6
@@ -337,4 +292,4 @@ def test_shows_earlier_prices_and_volumes_in_the_newest_shares():
 
 
 def test_is_empty_without_sessions(chosen):
-    assert features_over(history(*market()), chosen, []).is_empty()
+    assert computed_over(history(*market()), chosen, []).is_empty()

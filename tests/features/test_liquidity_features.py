@@ -9,7 +9,6 @@ from tasks.features.liquidity import LIQUIDITY
 from tests.features.by_hand import (
     CLOSE,
     DOLLARS,
-    GENERATOR,
     HIGH,
     LOW,
     RETURN,
@@ -102,7 +101,7 @@ def test_a_suspension_is_no_bar_without_a_trade():
 
 def test_closes_that_bounce_between_bid_and_ask_betray_their_spread():
     """Trades 1 % around a price that does not move: all three say about 2 %, but for noise."""
-    side = np.where(GENERATOR.random(ROWS) < 0.5, 0.99, 1.01)
+    side = np.where(np.random.default_rng(3).random(ROWS) < 0.5, 0.99, 1.01)
     close = (10 * side).tolist()
     found = newest(LIQUIDITY, close=close, high=[10.1] * ROWS, low=[9.9] * ROWS)
     assert found["roll_spread_60"] == pytest.approx(0.02, rel=0.2)

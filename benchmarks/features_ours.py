@@ -82,33 +82,24 @@ class Clock:
         return {"cpu": cpu, "wall": wall, "peak": peak, "rows": rows}
 
 
-def history(chosen: str, bars: Path, values: Path | None) -> Took:
-    """Compute a set over all sessions of the bars, and hold it all."""
+def of_bars(chosen: str, table: pl.LazyFrame, values: Path | None, *, last_only: bool) -> Took:
+    """Compute a set over all sessions of the bars, or for the last alone from its look-back."""
     from tasks.features import FEATURE_SETS
-    from tasks.features.bars import grid_from, own_bars
+    from tasks.features.bars import grid_from, market_of, own_bars
     from tasks.features.engine import grid_features
 
     features, clock = FEATURE_SETS[chosen](), Clock()
-    own = own_bars(pl.scan_parquet(bars))
-    days = own.rows["session"].unique().sort().to_list()
-    made = grid_features(grid_from(own, days), features, days, partial=values is not None)
-    frame = pl.concat(made, rechunk=False)
-    return clock.took(frame, values)
-
-
-def session(chosen: str, bars: Path, values: Path | None) -> Took:
-    """Compute a set for the last session alone, from as many sessions as it looks back."""
-    from tasks.features import FEATURE_SETS
-    from tasks.features.bars import grid_from, own_bars
-    from tasks.features.engine import grid_features
-
-    features, clock = FEATURE_SETS[chosen](), Clock()
-    table = pl.scan_parquet(bars)
     days = table.select(pl.col("session").unique().sort()).collect()["session"].to_list()
-    days = days[-features.look_back :]
-    own = own_bars(table.filter(pl.col("session") >= days[0]))
-    made = grid_features(grid_from(own, days), features, days[-1:], partial=values is not None)
-    return clock.took(pl.concat(made), values)
+    if last_only:
+        days = days[-features.look_back :]
+        table = table.filter(pl.col("session") >= days[0])
+    own = own_bars(table)
+    grid = grid_from(own, days)
+    if "market" in features.reach:
+        grid = grid._replace(inputs={**grid.inputs, "market": market_of(own, grid)})
+    wanted = days[-1:] if last_only else days
+    frames = list(grid_features(grid, features, wanted, partial=values is not None))
+    return clock.took(pl.concat(frames, rechunk=False), values)
 
 
 def stream(chosen: str, names: int, sessions: int) -> Took:
@@ -135,9 +126,10 @@ def main(words: list[str]) -> None:
     elif stage == "stream":
         print(json.dumps(stream(first, int(rest[0]), int(rest[1]))))
     else:
-        computed = {"history": history, "session": session}[stage]
         values = Path(rest[1]) if len(rest) > 1 else None
-        print(json.dumps(computed(first, Path(rest[0]), values)))
+        last_only = {"history": False, "session": True}[stage]
+        took = of_bars(first, pl.scan_parquet(rest[0]), values, last_only=last_only)
+        print(json.dumps(took))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ app = typer.Typer(
 app.add_typer(audit, name="audit")
 app.add_typer(data, name="data")
 app.add_typer(report, name="report")
-app.command()(features)
 
 
 def _names(folder: str) -> list[str]:
@@ -152,6 +151,9 @@ def why(
     from flows.display import show_why
 
     show_why(book, symbol, _day(as_of))
+
+
+app.command()(features)
 
 
 @app.command()

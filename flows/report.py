@@ -75,7 +75,8 @@ def features(
 def _show(strength: "pl.DataFrame") -> None:
     table = Table(box=None)
     for column in ("feature", "kin", "rank IC", "error", "t", "p, adjusted", "sessions"):
-        table.add_column(column, justify="left" if column in ("feature", "kin") else "right")
+        name = column in ("feature", "kin")
+        table.add_column(column, justify="left" if name else "right", overflow="fold")
     for row in strength.head(SHOWN).iter_rows(named=True):
         table.add_row(
             row["feature"],

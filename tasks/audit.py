@@ -13,8 +13,8 @@ import polars as pl
 
 from conf.schema import AllUniverse, Contest, ListedUniverse, Recipe, ScreenedUniverse, Universe
 from tasks.features import FEATURE_SETS
-from tasks.features.bars import own_bars
 from tasks.features.engine import FeatureSet
+from tasks.features_file import bars_of
 from tasks.market.eventful import eventful_tape
 from tasks.market.frames import FUNDAMENTALS, LISTINGS, MEMBERS, SERIES, empty
 from tasks.market.leaks import MOMENTS as SET_MOMENTS
@@ -98,8 +98,7 @@ def _tape_of(path: Path, *, sessions: int) -> Tape:
     """Return the newest sessions of a file of bars, each row known on its own session."""
     if not path.is_file():
         raise FileNotFoundError(f"No file {path}: name a CSV or Parquet file of bars.")
-    read = pl.scan_parquet(path) if path.suffix == ".parquet" else _csv(path)
-    told = own_bars(read)
+    told = bars_of(path, None)
     for odd in told.warnings:
         warnings.warn(f"{path.name}: {odd}", stacklevel=2)
     days = told.rows["session"].unique().sort().tail(sessions)
@@ -113,10 +112,6 @@ def _tape_of(path: Path, *, sessions: int) -> Tape:
         splits.with_columns(known_on="ex_session", delivery="ex_session"),
         *(empty(columns) for columns in (LISTINGS, MEMBERS, FUNDAMENTALS, SERIES)),
     )
-
-
-def _csv(path: Path) -> pl.LazyFrame:
-    return pl.scan_csv(path, infer_schema=False)  # text: a symbol may look like a number
 
 
 # --- contests and models -------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from tasks.execution.writers.csv import csv_bytes
 from tasks.features import FEATURE_SETS
-from tasks.features.bars import OwnBars, grid_from, market_of, own_bars
+from tasks.features.bars import OwnBars, grid_for, own_bars
 from tasks.features.engine import FeatureSet, grid_features
 from tasks.features.grid import Grid
 from tasks.market.calendar import Calendar
@@ -57,13 +57,11 @@ def write_features(
         raise ValueError(f"No feature set named {name!r}; there is: {', '.join(FEATURE_SETS)}.")
     _require_writable(out, beside=(bars, actions))
     chosen = FEATURE_SETS[name]()
-    own = _bars_of(bars, actions)
+    own = bars_of(bars, actions)
     if own.rows["close"].null_count() == own.rows.height:
         raise ValueError(f"{bars} has no close above zero: there is nothing to compute.")
     sessions = _sessions(own, calendar)
-    grid = grid_from(own, sessions)
-    if "market" in chosen.reach:
-        grid = grid._replace(inputs={**grid.inputs, "market": market_of(own, grid)})
+    grid = grid_for(chosen, own, sessions)
     counts, rows = np.zeros(len(chosen.features), np.int64), 0
     with _sink(out) as write:
         for frame in grid_features(grid, chosen, sessions, partial=partial):
@@ -86,7 +84,8 @@ def scanned(path: Path) -> pl.LazyFrame:
     return pl.scan_csv(path, infer_schema=False)
 
 
-def _bars_of(bars: Path, actions: Path | None) -> OwnBars:
+def bars_of(bars: Path, actions: Path | None) -> OwnBars:
+    """Return the bars of a file, and the splits of another, as `own_bars` judges them."""
     tables = scanned(bars), scanned(actions) if actions else None
     try:
         return own_bars(*tables)

@@ -101,28 +101,21 @@ def report_features(
 def _of_own_bars(
     features: str, bars: Path, sectors: Path | None, question: Question, as_of: date | None
 ) -> Answer:
-    from tasks.features.bars import grid_from, own_bars
+    from tasks.features.bars import grid_for
+    from tasks.features_file import bars_of, scanned
 
-    own = own_bars(_table(bars))
+    own = bars_of(bars, None)
     days = own.rows["session"].unique().sort().to_list()
-    grid = grid_from(own, days)
+    chosen = with_size(features)
+    grid = grid_for(chosen, own, days)
     grid = grid.until(sum(day <= as_of for day in days)) if as_of else grid
     told: dict[str, str] = {}
     if sectors is not None:
-        table = _table(sectors).collect()
+        table = scanned(sectors).collect()
         if absent := [name for name in ("symbol", "sector") if name not in table.columns]:
             raise ValueError(f"{sectors} lacks {', '.join(absent)}: expected symbol, sector.")
         told = dict(table.select("symbol", "sector").drop_nulls().iter_rows())
-    return own_signals(grid, features, question=question, sectors=told)
-
-
-def _table(path: Path) -> pl.LazyFrame:
-    """Return a CSV, all cells text, or a Parquet file by its suffix."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    if path.suffix == ".parquet":
-        return pl.scan_parquet(path)
-    return pl.scan_csv(path, infer_schema=False)
+    return own_signals(grid, chosen, question=question, sectors=told)
 
 
 class _Ground(NamedTuple):
@@ -141,7 +134,7 @@ def stored_signals(
     """Return what a set is worth on a source of the lake, over the members of a universe."""
     from tasks.features.engine import features_over
 
-    chosen, settings = _with_size(features), load_source(source)
+    chosen, settings = with_size(features), load_source(source)
     sessions = calendar(settings.calendar).sessions(settings.starts, as_of)
     bars = lake.known("bars", as_of=as_of, source=source, prints="all")
     actions = lake.known("actions", as_of=as_of, source=source, prints="all")
@@ -156,7 +149,7 @@ def stored_signals(
 
 
 def own_signals(
-    grid: "Grid", features: str, *, question: Question, sectors: dict[str, str]
+    grid: "Grid", chosen: "FeatureSet", *, question: Question, sectors: dict[str, str]
 ) -> Answer:
     """Return what a set is worth on bars of one's own: every name with a close is a member.
 
@@ -164,7 +157,6 @@ def own_signals(
     """
     from tasks.features.engine import grid_features
 
-    chosen = _with_size(features)
     shape = len(grid.sessions), len(grid.instruments)
     opened, high, low, close, volume = (
         grid.inputs.get(name, np.full(shape, np.nan)) for name in FIELDS
@@ -177,7 +169,7 @@ def own_signals(
     return _answer(chosen, grid_features(grid, chosen, grid.sessions), ground, question)
 
 
-def _with_size(features: str) -> "FeatureSet":
+def with_size(features: str) -> "FeatureSet":
     """Return the set, with the feature that sizes go by where it lacks it."""
     from tasks.features import FEATURE_SETS
     from tasks.features.engine import FeatureSet

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from conf.schema import Contest, Recipe, Universe
 from tasks.features import FEATURE_SETS
-from tasks.features.bars import OwnBars, grid_from
+from tasks.features.bars import OwnBars, grid_for
 from tasks.features.engine import FeatureSet, features_over, grid_features
 from tasks.features.labels import labels
 from tasks.market.context import Context
@@ -47,7 +47,7 @@ def study_on_own_bars(chosen: FeatureSet, *, since: int) -> Study:
             pl.col("known_on") <= pl.col("ex_session")
         )
         told = splits.select("instrument", session="ex_session", split="value")
-        grid = grid_from(OwnBars(rows, told, "instrument", []), tape.sessions)
+        grid = grid_for(chosen, OwnBars(rows, told, "instrument", []), tape.sessions)
         return Claims({"features": pl.concat(grid_features(grid, chosen, tape.sessions[since:]))})
 
     return Study(f"{chosen.name} on own bars", claims)

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from tasks.features.block import Array
+from tasks.features.engine import FeatureSet
 from tasks.features.grid import Grid, Places
 from tasks.market.history import FIELDS, History
 from tasks.market.sources.tables import as_day, as_real
@@ -94,8 +95,16 @@ def grid_from(bars: OwnBars, sessions: Sequence[date]) -> Grid:
     return Grid(tuple(sessions), tuple(names.to_list()), inputs, split_TN)
 
 
-def market_of(bars: OwnBars, grid: Grid) -> Array:
-    """Return the return of the market that the bars make up, a column for all names."""
+def grid_for(chosen: FeatureSet, bars: OwnBars, sessions: Sequence[date]) -> Grid:
+    """Return bars as the grid that a set reads: with the market they make up, where it asks."""
+    grid = grid_from(bars, sessions)
+    if "market" not in chosen.reach:
+        return grid
+    return grid._replace(inputs={**grid.inputs, "market": _market_of(bars, grid)})
+
+
+def _market_of(bars: OwnBars, grid: Grid) -> Array:
+    """Return the return of the market, a column for all names."""
     days = pl.Series(grid.sessions, dtype=pl.Date)
     absent = {name: pl.lit(None, pl.Float64) for name in FIELDS if name not in bars.rows.columns}
     rows = bars.rows.with_columns(**absent, known_on="session", delivery="session")

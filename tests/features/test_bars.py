@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.features.bars import grid_from, market_of, own_bars
+from tasks.features.bars import grid_for, grid_from, own_bars
+from tasks.features.engine import Feature, FeatureSet
 from tasks.market.history import History
 
 DAYS = [date(2020, 1, 6) + timedelta(days=number) for number in range(4)]
@@ -152,6 +153,7 @@ def test_the_market_is_that_of_a_history_with_the_same_bars_and_splits():
         kind=pl.lit("split"), known_on=DAYS[2], delivery=DAYS[2]
     )
     history = History(bars.rows.with_columns(**prices, **known), splits, DAYS, prints="first")
-    found = market_of(bars, grid_from(bars, DAYS))
+    beta = Feature("beta", "market", ("close", "market"), 2, lambda block: block.raw("market", 1))
+    found = grid_for(FeatureSet("own", (beta,)), bars, DAYS).inputs["market"]
     np.testing.assert_array_equal(found, history.market[:, None])
     assert found[2, 0] == pytest.approx((11 * 100 * (12 / 11 - 1)) / (11 * 100 + 19 * 100))

@@ -12,7 +12,7 @@ import pytest
 from tasks import ingest, judge
 from tasks.features.grid import Grid
 from tasks.settings import open_lake
-from tasks.signals import Question, own_signals, stored_signals
+from tasks.signals import Question, own_signals, stored_signals, with_size
 
 T, N = 150, 40
 SESSIONS = tuple(date(2020, 1, 1) + timedelta(days=i) for i in range(T))
@@ -39,7 +39,9 @@ def grid(rows: int = T, *, seed: int = 4) -> Grid:
 
 
 def test_finds_the_reversal_that_was_planted():
-    answer = own_signals(grid(), "price", question=ASKED, sectors={"N00": "Odd", "N01": "Odd"})
+    answer = own_signals(
+        grid(), with_size("price"), question=ASKED, sectors={"N00": "Odd", "N01": "Odd"}
+    )
     told = {row["feature"]: row for row in answer.worth.strength.iter_rows(named=True)}
     assert told["return_1"]["rank_ic"] < 0
     assert told["return_1"]["found"]
@@ -49,8 +51,8 @@ def test_finds_the_reversal_that_was_planted():
 
 
 def test_what_comes_later_moves_no_earlier_session():
-    whole = own_signals(grid(), "price", question=ASKED, sectors={})
-    part = own_signals(grid(120), "price", question=ASKED, sectors={})
+    whole = own_signals(grid(), with_size("price"), question=ASKED, sectors={})
+    part = own_signals(grid(120), with_size("price"), question=ASKED, sectors={})
     days = part.worth.daily.drop_nulls("rank_ic")
     joined = days.join(whole.worth.daily, on=["session", "feature"], suffix="_whole")
     assert joined.height > 100
@@ -59,7 +61,7 @@ def test_what_comes_later_moves_no_earlier_session():
 
 def test_a_set_that_is_not_there_names_those_that_are():
     with pytest.raises(LookupError, match=r"no feature set named 'prize'; there is: .*price"):
-        own_signals(grid(), "prize", question=ASKED, sectors={})
+        with_size("prize")
 
 
 def file_of(folder: Path, name: str) -> Path:
@@ -95,7 +97,7 @@ def test_the_command_writes_a_page_and_a_table(tmp_path, name):
 @pytest.mark.slow
 def test_the_command_names_what_is_wrong_and_leaves_with_one(tmp_path):
     for asked, reason in (
-        (["price", "--bars", str(tmp_path / "none.csv")], "There is no file"),
+        (["price", "--bars", str(tmp_path / "none.csv")], "No file"),
         (["prize", "--bars", str(file_of(tmp_path, "bars.csv"))], "no feature set named"),
         (["price", "--source", "simulated"], "afterclose backfill --source simulated"),
     ):

@@ -48,6 +48,7 @@ class SourceBase(Strict):
     expected_rows: int = Field(ge=1, description="Rows of its own session a usual night brings.")
     continuous: dict[Symbol, Continuous] = Field({}, description="Symbol -> how it is chained.")
     cross_check: CrossCheck | None = None
+    context: tuple[Name, ...] = Field((), description="Sources of series its features may read.")
 
     @model_validator(mode="after")
     def _closes_are_checked(self) -> "SourceBase":

@@ -14,7 +14,7 @@ from prefect.states import State
 
 from flows.forms import USUAL_SOURCE, SourceName, run_name_with_session, scheduled_start
 from flows.outcomes import Outcome, final_state
-from flows.steps import bring_check, tried
+from flows.steps import bring_others, tried
 from tasks.backfill import (
     VERDICTS,
     contests_on,
@@ -60,7 +60,7 @@ def backfill(
 
 
 def _filled(source: str, start: date, end: date, keep_going: bool) -> Outcome:
-    bring_check(source, end, start)
+    bring_others(source, end, start)
     _, failed = tried(source, end, land_deliveries, source, end, start)
     if failed:
         return failed

@@ -31,7 +31,7 @@ def tried(
 
 def ingested(source: str, night: date) -> Outcome | None:
     """Land and judge what `source` offers up to `night`; return why the night must stop, if so."""
-    bring_check(source, night)
+    bring_others(source, night)
     for task in (land_deliveries, judge_deliveries):
         verdict, failed = tried(source, night, task, source, night)
         if failed:
@@ -40,17 +40,24 @@ def ingested(source: str, night: date) -> Outcome | None:
     return _stop(source, night, verdict) or failed
 
 
-def bring_check(source: str, night: date, since: date | None = None) -> None:
-    """Land and judge the source that checks `source`, if one does, before it is looked at.
+def bring_others(source: str, night: date, since: date | None = None) -> None:
+    """Land and judge what checks `source` and what its features read beside it, before it.
 
-    No night stops where that fails: the verdict on `source` warns that nothing checked it.
+    No night stops where that fails: the verdict on `source` warns that nothing checked it, and
+    features that read nothing are null. Of the context all that is missing is brought, since
+    features look back beyond `since`.
     """
-    check = load_source(source).cross_check
-    if check is None:
-        return
-    _, failed = tried(check.source, night, land_deliveries, check.source, night, since)
+    settings = load_source(source)
+    if settings.cross_check:
+        _bring(settings.cross_check.source, night, since)
+    for other in settings.context:
+        _bring(other, night, None)
+
+
+def _bring(source: str, night: date, since: date | None) -> None:
+    _, failed = tried(source, night, land_deliveries, source, night, since)
     if not failed:
-        tried(check.source, night, judge_deliveries, check.source, night)
+        tried(source, night, judge_deliveries, source, night)
 
 
 def judged(source: str, night: date) -> Outcome | None:

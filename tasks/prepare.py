@@ -1,12 +1,14 @@
 """Prepare tasks: features of the new sessions only, each as known that night."""
 
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 from prefect import get_run_logger, task
 
 from tasks.locks import source_lock
+from tasks.market.context import Context
 from tasks.market.history import History
 from tasks.market.lake import Lake, Span, Where
 from tasks.progress import batches, steps
@@ -36,13 +38,13 @@ def _prepared(contest: str, rules: "Contest", as_of: date) -> str:
     if not missing:
         return f"{table}: nothing new"
     made = 0
-    history = _history(lake, rules, missing[0], as_of)
+    history, context = _history(lake, rules, missing[0], as_of), _context(lake, rules, as_of)
     for chunk in steps(list(batches(missing, _size(history, rules))), f"features {contest}"):
-        frame = _features(history, rules, chunk)
+        frame = _features(history, context, rules, chunk)
         over: Where = {"source": [rules.source], "session": Span(chunk[0], chunk[-1])}
         lake.replace(table, frame, over=over)
         made += frame.height
-    absent = _absent(history, rules, missing[-1])
+    absent = _absent(history, context, rules, missing[-1])
     get_run_logger().info(
         "%s: %d rows for %d sessions; null for want of an input: %s",
         table,
@@ -75,7 +77,8 @@ def _missing_sessions(lake: Lake, table: str, rules: "Contest", as_of: date) -> 
 
 def made_by() -> str:
     """Return the hash of the code that makes features, kept beside each row."""
-    return code_hash("tasks/features", "tasks/market/history.py", "tasks/market/context.py")[:16]
+    beside = (f"tasks/market/{name}.py" for name in ("history", "context", "fundamentals"))
+    return code_hash("tasks/features", *beside)[:16]
 
 
 def _history(lake: Lake, rules: "Contest", first: date, as_of: date) -> History:
@@ -89,18 +92,36 @@ def _history(lake: Lake, rules: "Contest", first: date, as_of: date) -> History:
     return History(bars, actions, days.sessions(since, as_of), prints="first")
 
 
-def _absent(history: History, rules: "Contest", last: date) -> list[str]:
+def _context(lake: Lake, rules: "Contest", as_of: date) -> Context | None:
+    """Return what was known beside bars; None where the set reads none of it.
+
+    Series are those of the source and of its context.
+    """
+    from tasks.features import FEATURE_SETS
+
+    if not any("/" in name for name in FEATURE_SETS[rules.features]().reach):
+        return None
+    tellers = (rules.source, *load_source(rules.source).context)
+    told = [lake.known("series", as_of=as_of, source=one, prints="all") for one in tellers]
+    own = partial(lake.known, as_of=as_of, source=rules.source, prints="all")
+    return Context(pl.concat(told), own("fundamentals"), own("actions"))
+
+
+def _absent(history: History, context: Context | None, rules: "Contest", last: date) -> list[str]:
     """Return the features that the source's newest window has no input for."""
     from tasks.features import FEATURE_SETS
-    from tasks.features.engine import missing_inputs
+    from tasks.features.engine import beside, missing_inputs
     from tasks.features.grid import grid_of
 
-    return missing_inputs(grid_of(history.roll(last), {}), FEATURE_SETS[rules.features]())
+    chosen = FEATURE_SETS[rules.features]()
+    return missing_inputs(grid_of(history.roll(last), beside(history, chosen, context)), chosen)
 
 
-def _features(history: History, rules: "Contest", chunk: list[date]) -> pl.DataFrame:
+def _features(
+    history: History, context: Context | None, rules: "Contest", chunk: list[date]
+) -> pl.DataFrame:
     from tasks.features import FEATURE_SETS
     from tasks.features.engine import features_over
 
-    frame = features_over(history, FEATURE_SETS[rules.features](), chunk)
+    frame = features_over(history, FEATURE_SETS[rules.features](), chunk, context=context)
     return frame.with_columns(source=pl.lit(rules.source), made_by=pl.lit(made_by()))

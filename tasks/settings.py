@@ -99,13 +99,19 @@ def load_contest(name: str) -> Contest:
 
 
 def load_source(name: str) -> Source:
-    """Return the source in `conf/sources/<name>.yaml`; what checks it is another one with bars."""
+    """Return the source in `conf/sources/<name>.yaml`.
+
+    What checks it is another one with bars, its context others with series.
+    """
     folder = conf_folder() / "sources"
     source: Source = _load(folder / f"{name}.yaml", Source)
     if source.cross_check:
         other = source.cross_check.source
         if other == name or _load(folder / f"{other}.yaml", Source).content != "bars":
             raise ValueError(f"{other!r} cannot check {name!r}: name another source of bars.")
+    for other in source.context:
+        if _load(folder / f"{other}.yaml", Source).content != "series":
+            raise ValueError(f"{other!r} is no context of {name!r}: name a source of series.")
     return source
 
 

@@ -105,10 +105,10 @@ def features_over(
         sessions: Of which nights.
         context: Series and figures, for the features that read them.
     """
-    beside = _beside(history, chosen, context)
+    shown = beside(history, chosen, context)
     frames = [_empty(chosen)]
     for stretch in _stretches(history, chosen, sessions):
-        nights = (grid_of(history.roll(day), beside) for day in stretch)
+        nights = (grid_of(history.roll(day), shown) for day in stretch)
         odd = history.unsteady(stretch[0], stretch[-1], rows=chosen.look_back)
         frames.append(_computed(nights, stretch, odd, chosen, partial=False))
     return pl.concat(frames)
@@ -145,8 +145,8 @@ def missing_inputs(grid: Grid, chosen: FeatureSet) -> list[str]:
     return [feature.name for feature in chosen.features if absent & set(feature.inputs)]
 
 
-def _beside(history: History, chosen: FeatureSet, context: Context | None) -> dict[str, Array]:
-    """Return the inputs beside bars, each row as known at its own session."""
+def beside(history: History, chosen: FeatureSet, context: Context | None) -> dict[str, Array]:
+    """Return the inputs of a set beside bars, each row as known at its own session."""
     wanted = [name for name in chosen.reach if "/" in name]
     found = {}
     if wanted and context is not None:

@@ -75,8 +75,7 @@ class Compared:
             self.nulls += int((np.isnan(a) != np.isnan(b)).sum())
 
     def __str__(self) -> str:
-        differ, nulls = self.wrong / self.cells, self.nulls / self.cells
-        return f"{self.cells:,} cells: {differ:.4%} differ, {nulls:.4%} are null in one alone"
+        return f"{self.cells:,} cells: {self.wrong:,} differ, {self.nulls:,} are null in one alone"
 
 
 def _keys(values: np.lib.npyio.NpzFile) -> np.ndarray:

@@ -85,7 +85,7 @@ class Clock:
 def of_bars(chosen: str, table: pl.LazyFrame, values: Path | None, *, last_only: bool) -> Took:
     """Compute a set over all sessions of the bars, or for the last alone from its look-back."""
     from tasks.features import FEATURE_SETS
-    from tasks.features.bars import grid_from, market_of, own_bars
+    from tasks.features.bars import grid_for, own_bars
     from tasks.features.engine import grid_features
 
     features, clock = FEATURE_SETS[chosen](), Clock()
@@ -94,9 +94,7 @@ def of_bars(chosen: str, table: pl.LazyFrame, values: Path | None, *, last_only:
         days = days[-features.look_back :]
         table = table.filter(pl.col("session") >= days[0])
     own = own_bars(table)
-    grid = grid_from(own, days)
-    if "market" in features.reach:
-        grid = grid._replace(inputs={**grid.inputs, "market": market_of(own, grid)})
+    grid = grid_for(features, own, days)
     wanted = days[-1:] if last_only else days
     frames = list(grid_features(grid, features, wanted, partial=values is not None))
     return clock.took(pl.concat(frames, rechunk=False), values)

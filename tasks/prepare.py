@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import polars as pl
 from prefect import get_run_logger, task
 
+from tasks.features import FEATURE_SETS
+from tasks.features.engine import FeatureSet, beside, features_over, missing_inputs
+from tasks.features.grid import grid_of
 from tasks.locks import source_lock
 from tasks.market.context import Context
 from tasks.market.history import History
 from tasks.market.lake import Lake, Span, Where
 from tasks.progress import batches, steps
-from tasks.settings import calendar, code_hash, load_contest, load_source, open_lake
+from tasks.settings import calendar, code_hash, digest, load_contest, load_source, open_lake
 
 if TYPE_CHECKING:
     from conf.schema import Contest
@@ -38,7 +41,8 @@ def _prepared(contest: str, rules: "Contest", as_of: date) -> str:
     if not missing:
         return f"{table}: nothing new"
     made = 0
-    history, context = _history(lake, rules, missing[0], as_of), _context(lake, rules, as_of)
+    history = _history(lake, rules, missing[0], as_of)
+    context = context_of(lake, rules.source, FEATURE_SETS[rules.features](), as_of)
     for chunk in steps(list(batches(missing, _size(history, rules))), f"features {contest}"):
         frame = _features(history, context, rules, chunk)
         over: Where = {"source": [rules.source], "session": Span(chunk[0], chunk[-1])}
@@ -57,8 +61,6 @@ def _prepared(contest: str, rules: "Contest", as_of: date) -> str:
 
 def _size(history: History, rules: "Contest") -> int:
     """Return how many sessions one commit holds."""
-    from tasks.features import FEATURE_SETS
-
     wide = len(FEATURE_SETS[rules.features]().columns) * max(len(history.instruments), 1)
     return max(1, min(SESSIONS_A_COMMIT, VALUES_A_COMMIT // wide))
 
@@ -68,23 +70,25 @@ def _missing_sessions(lake: Lake, table: str, rules: "Contest", as_of: date) -> 
     source = load_source(rules.source)
     days = calendar(source.calendar)
     stored = lake.read(table, where={"source": [rules.source]}, columns=["session", "made_by"])
-    done = stored.group_by("session").agg((pl.col("made_by") == made_by()).all())
+    done = stored.group_by("session").agg((pl.col("made_by") == made_by(rules.source)).all())
     stale = done.filter(~pl.col("made_by"))["session"].sort().to_list()
     fresh = done["session"].sort().to_list()
     first = stale[0] if stale else days.next(fresh[-1]) if fresh else source.starts
     return days.sessions(first, as_of) if first <= as_of else []
 
 
-def made_by() -> str:
-    """Return the hash of the code that makes features, kept beside each row."""
-    beside = (f"tasks/market/{name}.py" for name in ("history", "context", "fundamentals"))
-    return code_hash("tasks/features", *beside)[:16]
+def made_by(source: str) -> str:
+    """Return the hash of what makes a source's features, kept beside each row.
+
+    That is the code, and whose series they may read.
+    """
+    market = (f"tasks/market/{name}.py" for name in ("history", "context", "fundamentals"))
+    told = "\n".join(load_source(source).context)
+    return digest(code_hash("tasks/features", *market).encode(), told.encode())[:16]
 
 
 def _history(lake: Lake, rules: "Contest", first: date, as_of: date) -> History:
     """Return the first clean prints that features from `first` on can need."""
-    from tasks.features import FEATURE_SETS
-
     days = calendar(load_source(rules.source).calendar)
     since = days.offset(first, -FEATURE_SETS[rules.features]().look_back - 1)
     bars = lake.known("bars", as_of=as_of, source=rules.source, since=since, prints="all")
@@ -92,27 +96,21 @@ def _history(lake: Lake, rules: "Contest", first: date, as_of: date) -> History:
     return History(bars, actions, days.sessions(since, as_of), prints="first")
 
 
-def _context(lake: Lake, rules: "Contest", as_of: date) -> Context | None:
-    """Return what was known beside bars; None where the set reads none of it.
+def context_of(lake: Lake, source: str, chosen: FeatureSet, as_of: date) -> Context | None:
+    """Return what was known beside the bars of a source; None where the set reads none of it.
 
     Series are those of the source and of its context.
     """
-    from tasks.features import FEATURE_SETS
-
-    if not any("/" in name for name in FEATURE_SETS[rules.features]().reach):
+    if not any("/" in name for name in chosen.reach):
         return None
-    tellers = (rules.source, *load_source(rules.source).context)
+    tellers = (source, *load_source(source).context)
     told = [lake.known("series", as_of=as_of, source=one, prints="all") for one in tellers]
-    own = partial(lake.known, as_of=as_of, source=rules.source, prints="all")
+    own = partial(lake.known, as_of=as_of, source=source, prints="all")
     return Context(pl.concat(told), own("fundamentals"), own("actions"))
 
 
 def _absent(history: History, context: Context | None, rules: "Contest", last: date) -> list[str]:
     """Return the features that the source's newest window has no input for."""
-    from tasks.features import FEATURE_SETS
-    from tasks.features.engine import beside, missing_inputs
-    from tasks.features.grid import grid_of
-
     chosen = FEATURE_SETS[rules.features]()
     return missing_inputs(grid_of(history.roll(last), beside(history, chosen, context)), chosen)
 
@@ -120,8 +118,5 @@ def _absent(history: History, context: Context | None, rules: "Contest", last: d
 def _features(
     history: History, context: Context | None, rules: "Contest", chunk: list[date]
 ) -> pl.DataFrame:
-    from tasks.features import FEATURE_SETS
-    from tasks.features.engine import features_over
-
     frame = features_over(history, FEATURE_SETS[rules.features](), chunk, context=context)
-    return frame.with_columns(source=pl.lit(rules.source), made_by=pl.lit(made_by()))
+    return frame.with_columns(source=pl.lit(rules.source), made_by=pl.lit(made_by(rules.source)))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tasks.market.history import FIELDS, Array, History, View
 from tasks.market.lake import Lake
 from tasks.panels import history_of
+from tasks.prepare import context_of
 from tasks.roster import Roster
 from tasks.settings import calendar, data_folder, load_source, open_lake, resolve_session
 
@@ -144,7 +145,8 @@ def stored_signals(
     ground = _stored_ground(lake, source, universe, as_of)
     step = max(1, 50_000_000 // (len(chosen.columns) * max(len(history.instruments), 1)))
     chunks = (sessions[start : start + step] for start in range(0, len(sessions), step))
-    frames = (features_over(history, chosen, chunk) for chunk in chunks)
+    context = context_of(lake, source, chosen, as_of)
+    frames = (features_over(history, chosen, chunk, context=context) for chunk in chunks)
     return _answer(chosen, frames, ground, question)
 
 

@@ -6,13 +6,25 @@ from datetime import date
 import polars as pl
 import pytest
 
-from tasks import ingest, judge, prepare
+from tasks import ingest, judge, prepare, settings
 from tasks.features import FEATURE_SETS
 from tasks.settings import open_lake
+from tests.house import SOURCE
 
 pytestmark = pytest.mark.slow
 
 DAY = date(2020, 12, 17)
+FIXINGS = """
+kind: ecb
+title: Fixings that ship inside a package
+currency: EUR
+starts: 2020-01-02
+observed_from: 2026-04-14
+ends: 2026-04-13
+expected_rows: 1
+offline: true
+currencies: [USD]
+"""
 
 
 @pytest.fixture
@@ -52,3 +64,15 @@ def test_features_without_their_input_are_named_in_one_line(barred, caplog):
     assert named == {one.name for one in features if {"open", "volume"} & {*one.inputs}}
     made = lake.read("features/price").select(sorted(named))
     assert set(made.null_count().row(0)) == {made.height}
+
+
+def test_features_are_made_anew_when_other_series_may_be_read(barred, caplog):
+    assert told(caplog)
+    before = open_lake().read("features/price")["made_by"].unique().to_list()
+    barred.write("sources", "beside", FIXINGS)
+    barred.write("sources", "tiny", f"{SOURCE}context: [beside]\n")
+    settings._load.cache_clear()
+    assert told(caplog), "all sessions are due again"
+    after = open_lake().read("features/price")["made_by"].unique().to_list()
+    assert len(before) == len(after) == 1
+    assert before != after

@@ -9,14 +9,18 @@ import pytest
 from tasks.features import FEATURE_SETS
 from tasks.features.engine import FeatureSet, features_over, grid_features
 from tasks.features.grid import Grid
+from tasks.market.context import Context
+from tasks.market.frames import FUNDAMENTALS, SERIES, shaped
 from tasks.market.history import FIELDS, History
 from tasks.market.lake import content_hash
+from tests.features.nine_names import read_beside
 
 pytestmark = pytest.mark.slow
 
 SESSIONS = [date(2018, 1, 1) + timedelta(days=i) for i in range(560)]
 NAMES = 20
 NIGHTS = 200
+MADE_OF_OTHERS = ("alpha126", "everything")  # their features are those of sets beside them
 LOST = SESSIONS[333]  # told a night late, all of it
 
 
@@ -68,37 +72,72 @@ def _splits(generator: np.random.Generator) -> pl.DataFrame:
     ).unique(["ex_session", "instrument"], maintain_order=True)
 
 
+@pytest.fixture(scope="module")
+def told() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return series and filings: some told late, some corrected later."""
+    generator = np.random.default_rng(29)
+    parts = []
+    for name in sorted(read_beside("series/")):
+        late = generator.integers(0, 3, len(SESSIONS))
+        values = 20 * np.exp(np.cumsum(generator.normal(0, 0.02, len(SESSIONS))))
+        known = [day + timedelta(days=int(days)) for day, days in zip(SESSIONS, late, strict=True)]
+        frame = pl.DataFrame({"session": SESSIONS, "value": values, "known_on": known})
+        parts.append(frame.with_columns(name=pl.lit(name)))
+    items = sorted({item.removesuffix(":year") for item in read_beside("figure/")})
+    ends = [date(2015 + i // 4, i % 4 * 3 + 3, 30) for i in range(18)]
+    filed = [
+        (end, f"N{name:02d}", item, generator.uniform(80, 120), form, end + timedelta(days=days))
+        for name in range(NAMES)
+        for end in ends
+        for form in ["10-K" if end.month == 12 else "10-Q"]
+        for days in [int(generator.integers(20, 60))]
+        for item in items
+    ]
+    names = ["period_end", "instrument", "item", "value", "form", "known_on"]
+    figures = pl.DataFrame(filed, schema=names, orient="row")
+    corrected = pl.col("value") * 1.2, pl.col("known_on") + timedelta(days=8)
+    both = [
+        pl.concat([rows, rows.sample(fraction=0.05, seed=2).with_columns(corrected)])
+        for rows in (pl.concat(parts), figures)
+    ]
+    series, filings = (rows.with_columns(delivery="known_on") for rows in both)
+    return shaped(series, SERIES), shaped(filings, FUNDAMENTALS)
+
+
 @pytest.fixture(scope="module", params=sorted(FEATURE_SETS))
 def chosen(request) -> FeatureSet:
     return FEATURE_SETS[request.param]()
 
 
-def in_chunks(market, chosen: FeatureSet, size: int) -> pl.DataFrame:
-    history = History(*market, SESSIONS, prints="first")
+def in_chunks(market, told, chosen: FeatureSet, size: int) -> pl.DataFrame:
+    history, context = History(*market, SESSIONS, prints="first"), Context(*told, market[1])
     chunks = [SESSIONS[start : start + size] for start in range(0, len(SESSIONS), size)]
-    return pl.concat([features_over(history, chosen, chunk) for chunk in chunks])
+    return pl.concat([features_over(history, chosen, chunk, context=context) for chunk in chunks])
 
 
 @pytest.fixture(scope="module")
-def stored(market, chosen) -> dict[date, pl.DataFrame]:
-    frame = in_chunks(market, chosen, 97)
+def stored(market, told, chosen) -> dict[date, pl.DataFrame]:
+    frame = in_chunks(market, told, chosen, 97)
     return {day: rows for (day,), rows in frame.partition_by("session", as_dict=True).items()}
 
 
-def that_night(market, chosen: FeatureSet, night: date) -> pl.DataFrame:
+def that_night(market, told, chosen: FeatureSet, night: date) -> pl.DataFrame:
     """Return the features of a night from nothing but what was known, as far as it looks back."""
-    bars, actions = (frame.filter(pl.col("known_on") <= night) for frame in market)
+    known = [frame.filter(pl.col("known_on") <= night) for frame in (*market, *told)]
+    bars, actions, context = known[0], known[1], Context(*known[2:], known[1])
     stop = SESSIONS.index(night) + 1
     sessions = SESSIONS[max(stop - chosen.look_back - 1, 0) : stop]
     bars = bars.filter(pl.col("session") >= sessions[0])
-    return features_over(History(bars, actions, sessions, prints="first"), chosen, [night])
+    history = History(bars, actions, sessions, prints="first")
+    return features_over(history, chosen, [night], context=context)
 
 
-def test_a_night_stores_the_bytes_of_a_backfill(market, chosen, stored):
-    nights = np.random.default_rng(5).choice(len(SESSIONS), NIGHTS, replace=False)
+def test_a_night_stores_the_bytes_of_a_backfill(market, told, chosen, stored):
+    number = NIGHTS // 10 if chosen.name in MADE_OF_OTHERS else NIGHTS
+    nights = np.random.default_rng(5).choice(len(SESSIONS), number, replace=False)
     moved = []
     for night in (SESSIONS[row] for row in nights):
-        found = that_night(market, chosen, night)
+        found = that_night(market, told, chosen, night)
         if content_hash(found) != content_hash(stored.get(night, found.clear())):
             moved.append(night)
     assert not moved
@@ -108,8 +147,15 @@ def test_a_night_that_came_late_has_no_features_of_its_own(stored):
     assert LOST not in stored
 
 
-def test_a_rerun_in_other_chunks_stores_the_same_bytes(market, chosen, stored):
-    again = in_chunks(market, chosen, 41)
+def test_every_feature_has_numbers_to_compare(chosen, stored):
+    rows = pl.concat(stored.values())
+    needing = [one.name for one in chosen.features if "vwap" not in one.inputs]
+    empty = [name for name in needing if rows[name].null_count() > 0.9 * rows.height]
+    assert not empty
+
+
+def test_a_rerun_in_other_chunks_stores_the_same_bytes(market, told, chosen, stored):
+    again = in_chunks(market, told, chosen, 41)
     assert content_hash(again) == content_hash(pl.concat(stored.values()))
 
 
@@ -126,9 +172,10 @@ def test_one_long_run_over_forward_adjusted_prices_gives_the_same_values(chosen)
     long = dict(zip(FIELDS, (opened, high, low, close, volume), strict=True))
     told = {name: values / shares for name, values in long.items()} | {"volume": volume * shares}
     names = tuple(f"N{name:02d}" for name in range(NAMES))
+    market_T1 = generator.normal(0, 0.01, (len(SESSIONS), 1))
     grids = [
-        Grid(tuple(SESSIONS), names, told, split),
-        Grid(tuple(SESSIONS), names, long, np.ones(shape)),
+        Grid(tuple(SESSIONS), names, prices | {"market": market_T1}, shares)
+        for prices, shares in ((told, split), (long, np.ones(shape)))
     ]
     tail = SESSIONS[-60:]
     found, wanted = (pl.concat(grid_features(grid, chosen, tail)) for grid in grids)

@@ -205,9 +205,11 @@ def _stored_ground(lake: Lake, source: str, universe: str, as_of: date) -> _Grou
 def _answer(
     chosen: "FeatureSet", frames: Iterable[pl.DataFrame], ground: _Ground, question: Question
 ) -> Answer:
+    from tasks.features import FEATURE_SETS
     from tasks.learning.worth import Judged, worth_of
     from tasks.statistics.yardstick import yardstick
 
+    own = FEATURE_SETS[chosen.name]().features  # without the one that only sizes go by
     values = _dense(frames, chosen.columns, ground)
     codes = _groups(values[SIZE], ground)
     against = yardstick(
@@ -220,7 +222,7 @@ def _answer(
         max_dropped=1.0,  # the bound is held feature by feature, from its look-back on
     )
     worth = worth_of(
-        [Judged(one.name, one.family, one.look_back) for one in chosen.features],
+        [Judged(one.name, one.family, one.look_back) for one in own],
         lambda name: values[name],
         ground.sessions,
         against,

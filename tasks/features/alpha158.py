@@ -2,7 +2,8 @@
 
 The letters of a name say what it is, its number says over how many sessions. Where qlib gives
 numbers on windows that are not full yet, this gives null, unless windows may be partial.
-32 columns are combinations of others: `ALPHA126` is without them.
+32 columns are combinations of others: `ALPHA126` is without them. Where no window has a gap, RESI
+is one more, 1 - MA - BETA (n - 1) / 2; it stays, since with gaps it is not.
 """
 
 import re
@@ -101,12 +102,7 @@ ALPHA158 = FeatureSet(
         _bar("KLOW2", alpha.bar_over_range),
         _bar("KSFT", alpha.bar_over_open),
         _bar("KSFT2", alpha.bar_over_range),
-        *(
-            Feature(
-                f"{name.upper()}0", "bar", (name, "close"), 1, partial(alpha.over_close, name=name)
-            )
-            for name in ("open", "high", "low", "vwap")
-        ),
+        *(_over_close(name) for name in ("open", "high", "low", "vwap")),
         *(_feature(kind, rows) for kind in KINDS for rows in WINDOWS),
     ),
 )

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from tasks import ingest, judge
+from tasks.features import FEATURE_SETS
 from tasks.features.grid import Grid
 from tasks.settings import open_lake
 from tasks.signals import Question, own_signals, stored_signals, with_size
@@ -48,6 +49,12 @@ def test_finds_the_reversal_that_was_planted():
     assert answer.names == N
     assert answer.members == N
     assert answer.groups == {"size": ["small", "middle", "large"], "sector": ["Odd"]}
+
+
+def test_what_only_sizes_go_by_is_not_judged():
+    answer = own_signals(grid(), with_size("alpha126"), question=ASKED, sectors={})
+    judged = {*answer.worth.strength["feature"], *answer.worth.dropped["feature"]}
+    assert judged == {*FEATURE_SETS["alpha126"]().columns}
 
 
 def test_what_comes_later_moves_no_earlier_session():

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 KEY = ["session", "instrument"]
 ROWS = "(rows)"  # stands for the rows themselves: they are in one frame and not in the other
+# What rounding alone moves, by bytes of a float: of the larger number, or of the column's median.
+LAST_BITS = {8: 1e-12, 4: 1e-6}
 Flags = NDArray[np.bool_]
 
 
@@ -21,6 +23,7 @@ class Difference(NamedTuple):
     names: int
     first: date
     largest: float | None  # of numbers that stand in both; None where there is none
+    last_bits: bool = False  # nothing but floats moved, and none by more than rounding does
 
 
 def differences(
@@ -30,6 +33,8 @@ def differences(
 
     Bits are compared, so that 0 is not -0 (all NaNs are one), unless there is a `tolerance`,
     relative to the larger of two numbers. A column that one of the frames lacks is null there.
+    Where its type is another, that is a difference of its own (`value (Int64, was Float64)`), and
+    the values are compared in a type that holds both.
 
     Takes frames with (session, instrument), each pair at most once, in any order.
     """
@@ -42,13 +47,18 @@ def differences(
     new = after.drop(KEY).select(pl.all().gather(keys["_new"]))
     for name in sorted({*old.columns, *new.columns}):
         one, other = _column(old, name, keys.height), _column(new, name, keys.height)
-        if one.dtype != other.dtype:
-            kind = one.dtype if other.dtype == pl.Null else other.dtype
-            one, other = one.cast(kind, strict=False), other.cast(kind, strict=False)
+        filled = one.is_not_null() | other.is_not_null()
+        if one.dtype != other.dtype and pl.Null not in (one.dtype, other.dtype) and filled.any():
+            kinds = f"{name} ({other.dtype}, was {one.dtype})"
+            yield _difference(kinds, keys.filter(filled), None)
+        if (pair := _of_one_type(one, other)) is None:
+            continue  # the type has been said, and of every row
+        one, other = pair
         differ = pl.Series(_differ(one, other, tolerance), dtype=pl.Boolean)
         if differ.any():
             largest = _largest(one.filter(differ), other.filter(differ))
-            yield _difference(name, keys.filter(differ), largest)
+            found = _difference(name, keys.filter(differ), largest)
+            yield found._replace(last_bits=_only_last_bits(one, other))
 
 
 def _places(frame: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -67,15 +77,50 @@ def _column(frame: pl.DataFrame, name: str, rows: int) -> pl.Series:
     return frame[name] if name in frame.columns else pl.Series(name, [None] * rows)
 
 
+def _of_one_type(one: pl.Series, other: pl.Series) -> tuple[pl.Series, pl.Series] | None:
+    """Return both in a type that holds the values of either, where there is one."""
+    if one.dtype == other.dtype:
+        return one, other
+    parts = [one.alias("value").to_frame(), other.alias("value").to_frame()]
+    try:
+        both = pl.concat(parts, how="vertical_relaxed")["value"]
+    except pl.exceptions.SchemaError:
+        return None
+    return both[: one.len()], both[one.len() :]
+
+
 def _differ(one: pl.Series, other: pl.Series, tolerance: float) -> Flags:
     if not one.dtype.is_float():
         return one.ne_missing(other).to_numpy()
     missing = (one.is_null() != other.is_null()).to_numpy()
     old, new = one.to_numpy(), other.to_numpy()  # null becomes NaN
     if tolerance:
-        near = np.isclose(old, new, rtol=tolerance, atol=0.0, equal_nan=True)
-        return np.asarray(missing | ~near)
+        return np.asarray(missing | ~_near(old, new, tolerance))
     return np.asarray(missing | (_bits(old) != _bits(new)))
+
+
+def _near(
+    old: NDArray[np.floating], new: NDArray[np.floating], tolerance: float, *, least: float = 0.0
+) -> Flags:
+    """Return where two numbers are one but for a share of the larger, or of `least` if more."""
+    with np.errstate(invalid="ignore"):
+        size = np.maximum(np.maximum(np.abs(old), np.abs(new)), least)
+        near = (np.abs(old - new) <= tolerance * size) & np.isfinite(old) & np.isfinite(new)
+    return np.asarray(near | (old == new) | (np.isnan(old) & np.isnan(new)))
+
+
+def _only_last_bits(one: pl.Series, other: pl.Series) -> bool:
+    """Return whether rounding explains all that differs.
+
+    A number that cancels to nearly nothing keeps the rounding of what it came from, so a share of
+    the column's median counts beside that of the number itself.
+    """
+    if not one.dtype.is_float() or (one.is_null() != other.is_null()).any():
+        return False
+    old, new = one.to_numpy(), other.to_numpy()
+    sizes = np.abs(old[np.isfinite(old)])
+    least = float(np.median(sizes)) if sizes.size else 0.0
+    return bool(_near(old, new, LAST_BITS[old.dtype.itemsize], least=least).all())
 
 
 def _bits(values: NDArray[np.floating]) -> NDArray[np.integer]:

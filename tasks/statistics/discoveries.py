@@ -20,7 +20,8 @@ class MeanTest(NamedTuple):
     """A mean, its standard error, their ratio, and the two-sided p-value that the mean is zero.
 
     t has Student's distribution with `freedom` degrees. NaN, with 0 degrees, where the series is
-    too short for its horizon or does not vary.
+    too short for its horizon or zero throughout. A series that is always the same other number has
+    error 0, t of plus or minus infinity and p 0.
     """
 
     value: float
@@ -63,12 +64,19 @@ def mean_test(values: ArrayLike, *, horizon: int) -> MeanTest:
     freedom = _freedom(series.size, horizon)
     nan = float("nan")
     value = float(series.mean()) if series.size else nan
-    if not freedom or np.ptp(series) == 0:
+    if not freedom or not series.any():
         return MeanTest(value, nan, nan, 0, nan)
-    transforms = np.einsum("t,tj->j", series, _cosines(series.size, freedom), optimize=False)
-    error = float(np.sqrt(np.mean(transforms**2) / series.size))
-    t = value / error
-    return MeanTest(value, error, t, freedom, float(2 * stats.t.sf(abs(t), freedom)))
+    if np.ptp(series) == 0:
+        return MeanTest(value, 0.0, float(np.copysign(np.inf, value)), freedom, 0.0)
+    # Divided by a power of two, which changes no digit: squares of tiny numbers would be 0.
+    exponent = int(np.frexp(np.abs(series).max())[1])
+    scaled = np.ldexp(series, -exponent)
+    transforms = np.einsum("t,tj->j", scaled, _cosines(series.size, freedom), optimize=False)
+    error = np.sqrt(np.mean(transforms**2) / series.size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = float(scaled.mean() / error)
+    p = float(2 * stats.t.sf(abs(t), freedom))
+    return MeanTest(value, float(np.ldexp(error, exponent)), t, freedom, p)
 
 
 def discoveries(values_TF: ArrayLike, *, horizon: int, level: float = 0.05) -> Discoveries:

@@ -38,7 +38,26 @@ def test_a_long_horizon_leaves_fewer_degrees_of_freedom_and_too_short_a_series_n
     assert mean_test(series[:400], horizon=60).freedom == 0
     assert np.isnan(mean_test(series[:400], horizon=60).p)
     assert np.isnan(mean_test([], horizon=1).value)
-    assert np.isnan(mean_test([0.1] * 100, horizon=1).t)
+
+
+def test_a_signal_that_is_always_right_is_found_and_one_that_says_nothing_cannot_be_tested():
+    for value in (1.0, -0.1):
+        found = mean_test([value] * 100, horizon=1)
+        assert found[:3] == (pytest.approx(value), 0.0, np.copysign(np.inf, value))
+        assert (found.freedom, found.p) == (8, 0.0)
+    assert np.isnan(mean_test([0.0] * 100, horizon=1).p)
+    assert np.isnan(mean_test([1.0] * 100, horizon=20).p)  # too short, whatever it says
+    values = np.column_stack([np.ones(400), np.random.default_rng(6).normal(size=(400, 20))])
+    assert np.flatnonzero(discoveries(values, horizon=5).found_F).tolist() == [0]
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-310, 1e200])
+def test_the_unit_of_a_series_does_not_matter(unit):
+    series = np.random.default_rng(7).normal(0.1, 1, 100)
+    found, small = mean_test(series, horizon=1), mean_test(series * unit, horizon=1)
+    assert small.t == pytest.approx(found.t, rel=1e-6)
+    assert small.p == pytest.approx(found.p, rel=1e-6)
+    assert small.error == pytest.approx(found.error * unit, rel=1e-6)
 
 
 def test_leaves_nan_out():

@@ -7,7 +7,7 @@ from scipy.spatial.distance import squareform
 
 from tasks.statistics.ranks import Array, Flags, Whole, in_order, ranks_of
 
-CELLS_AT_ONCE = 2**20  # of ranks, over all signals
+CELLS_AT_ONCE = 2**20  # of ranks over all signals, and of correlations between them
 
 
 def mean_rank_correlation(signals_NTF: NDArray[np.floating], counts_TN: Flags) -> Array:
@@ -18,7 +18,7 @@ def mean_rank_correlation(signals_NTF: NDArray[np.floating], counts_TN: Flags) -
     """
     names, sessions, signals = signals_NTF.shape
     total_FF, count_FF = np.zeros((signals, signals)), np.zeros((signals, signals))
-    step = max(1, CELLS_AT_ONCE // max(names * signals, 1))
+    step = max(1, CELLS_AT_ONCE // max(names * signals, signals**2, 1))
     for start in range(0, sessions, step):
         some = slice(start, start + step)
         rank_TFN = np.stack(

@@ -1,5 +1,7 @@
 """Signals that say the same are found, whatever their scale and sign."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -33,6 +35,17 @@ def test_sessions_made_together_change_nothing_but_the_last_bits(monkeypatch):
     whole_FF = mean_rank_correlation(table_NTF, counts_TN)
     monkeypatch.setattr(redundancy, "CELLS_AT_ONCE", 1)
     assert mean_rank_correlation(table_NTF, counts_TN) == pytest.approx(whole_FF, abs=1e-15)
+
+
+def test_many_signals_of_few_names_need_no_more_memory_than_many_names():
+    table_NTF = np.random.default_rng(3).normal(size=(5, 300, 150)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        mean_rank_correlation(table_NTF, np.ones((300, 5), bool))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 60 * 2**20  # a few tables of CELLS_AT_ONCE numbers
 
 
 def test_signals_that_never_vary_together_are_not_alike():

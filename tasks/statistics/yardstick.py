@@ -88,9 +88,11 @@ def yardstick(
         raise ValueError(f"No labels over horizon {horizon}; there is: {sorted(tables)}.")
     shape = tables[horizon].shape
     member = np.ones(shape, bool) if member_TN is None else np.asarray(member_TN, bool)
-    codes = {name: np.asarray(code, np.int16) for name, code in (groups or {}).items()}
+    codes = {name: _codes(name, code) for name, code in (groups or {}).items()}
     years = np.zeros(0, np.int64) if year_T is None else np.asarray(year_T, np.int64)
     _refuse_odd(tables, member, codes, years, shape)
+    if bad := [ahead for ahead in tables if ahead < 1]:
+        raise ValueError(f"Expected labels over horizons of 1 session or more, found {bad}.")
     if bad := [lag for lag in lags if lag < 1]:
         raise ValueError(f"Expected lags of 1 session or more, found {bad}.")
     if quantiles < 2:
@@ -144,6 +146,17 @@ def _side_by_side(codes: Mapping[str, Codes]) -> dict[str, slice]:
         stop = start + _groups(code)
         places[name], start = slice(start, stop), stop
     return places
+
+
+def _codes(name: str, code: ArrayLike) -> Codes:
+    code_TN, most = np.asarray(code), np.iinfo(np.int16).max
+    lowest, highest = code_TN.min(initial=0), code_TN.max(initial=0)
+    if not -1 <= lowest <= highest <= most:  # also where one is NaN
+        raise ValueError(
+            f"Expected group codes of {name} from -1 to {most}, found {lowest} to {highest}: "
+            "number the groups anew, from 0."
+        )
+    return code_TN.astype(np.int16)
 
 
 def _groups(code_TN: Codes) -> int:

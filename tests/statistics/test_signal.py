@@ -157,6 +157,11 @@ def test_says_what_does_not_fit():
         yardstick(labels, horizon=5, year_T=[1, 2, 3])
     with pytest.raises(ValueError, match=r"Expected lags of 1 session or more, found \[0\]"):
         yardstick(labels, horizon=5, lags=(0,))
+    with pytest.raises(ValueError, match=r"horizons of 1 session or more, found \[0\]"):
+        yardstick(labels | {0: labels[1]}, horizon=5)
+    for codes, found in ((70_000, "0 to 70000"), (-2, "-2 to 0"), (NAN, "nan to nan")):
+        with pytest.raises(ValueError, match=f"codes of sector from -1 to 32767, found {found}"):
+            yardstick(labels, horizon=5, groups={"sector": np.full((80, 40), codes)})
     with pytest.raises(ValueError, match=r"Expected scores \(80, 40\), found \(79, 40\)"):
         measured(score_TN[1:], yardstick(labels, horizon=5))
 

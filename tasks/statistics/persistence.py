@@ -27,7 +27,8 @@ def rank_autocorrelation(rank_TN: Array, present_TN: Flags, *, lag: int) -> Arra
 def _correlation(now_TN: Array, then_TN: Array, here_TN: Flags, there_TN: Flags) -> Array:
     """Return the correlation over the names present in both; ranks are 0 where absent.
 
-    Ranks are whole numbers: these sums are exact, in whatever order they are added.
+    Ranks are whole numbers: up to 300,000 names their sums stay below 2^53 and so are exact, in
+    whatever order they are added. What is made of the sums is rounded, but in one order.
     """
     both_TN = (here_TN & there_TN).astype(np.float64)
     count_T = both_TN.sum(axis=1)

@@ -152,7 +152,8 @@ def _order(values_TN: Array) -> Whole:
     Values that float32 holds exactly, as stored features are, are sorted as whole numbers made of
     their bits and their place, which is three times as fast as sorting places by value.
     """
-    single_TN = values_TN.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too great for float32 is told by the next line
+        single_TN = values_TN.astype(np.float32)
     if not ((single_TN == values_TN) | np.isnan(values_TN)).all():
         return np.argsort(values_TN, axis=1, kind="stable")
     single_TN += np.float32(0)  # minus zero equals zero and must not come before it

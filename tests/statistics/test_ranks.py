@@ -1,5 +1,7 @@
 """Ranks from one sorting equal those of sorting anew, in any subset and any group."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.stats import rankdata
@@ -49,6 +51,13 @@ def test_numbers_of_single_precision_are_ordered_as_any_other():
     nudged[0, 9] = 1.0 + 1e-12  # no number of single precision: sorted the other way
     assert np.array_equal(found, ranks_of(in_order(nudged), finite))
     assert np.array_equal(found, by_hand(nudged, finite, np.zeros(values.shape)))
+
+
+def test_numbers_too_great_for_single_precision_are_ordered_without_a_word():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = ranks_of(in_order([[1e300, -1e300, 3.0, 1e301]]), np.ones((1, 4), bool))
+    assert found.tolist() == [[1.0, -3.0, -1.0, 3.0]]
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 1)])

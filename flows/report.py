@@ -33,6 +33,7 @@ AsOf = Annotated[
     typer.Option(formats=["%Y-%m-%d"], help="Last session known, YYYY-MM-DD; empty: the newest."),
 ]
 SHOWN = 10
+FIGURES = {"rank_ic": "+.4f", "error": ".4f", "t": "+.2f", "adjusted": ".3f"}
 
 
 @app.command()
@@ -81,10 +82,11 @@ def _show(strength: "pl.DataFrame") -> None:
         table.add_row(
             row["feature"],
             row["family"],
-            f"{row['rank_ic']:+.4f}",
-            f"{row['error']:.4f}",
-            f"{row['t']:+.2f}",
-            f"{row['adjusted']:.3f}",
+            *(_told(row[key], form) for key, form in FIGURES.items()),
             f"{row['sessions']:,}",
         )
     Console().print(table)
+
+
+def _told(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)

@@ -33,6 +33,8 @@ from tasks.features.returns import (
 
 Array = NDArray[np.float64]
 
+ROUNDING = 1e-12  # returns that vary by less, for their size, vary by their last bits alone
+
 # --- from closes ---------------------------------------------------------------------------------
 
 
@@ -73,7 +75,8 @@ def _skew(block: Block, *, rows: int) -> Array:
     square_TN = block.once(variance, rows)
     variance_TN = square_TN - mean_TN * mean_TN
     third_TN = block.total(_cubes, rows) / count_TN - mean_TN * (3 * square_TN - 2 * mean_TN**2)
-    return np.asarray(third_TN / (variance_TN * np.sqrt(variance_TN)))
+    skew_TN = third_TN / (variance_TN * np.sqrt(variance_TN))
+    return np.where(variance_TN > ROUNDING * square_TN, skew_TN, np.nan)
 
 
 def _neighbours(block: Block, place: int) -> Array:
@@ -91,8 +94,10 @@ def _autocorrelation(block: Block, *, rows: int) -> Array:
     )
     pairs_TN = block.number(_neighbours, rows - 1, 2)
     together_TN = product_TN - mean_TN * (now_TN + before_TN - pairs_TN * mean_TN)
-    squares_TN = block.total(squares, rows) - block.once(count, rows) * mean_TN**2
-    return np.asarray(together_TN / squares_TN)
+    raw_TN = block.total(squares, rows)
+    squares_TN = raw_TN - block.once(count, rows) * mean_TN**2
+    found_TN = np.clip(together_TN / squares_TN, -1, 1)
+    return np.where(squares_TN > ROUNDING * raw_TN, found_TN, np.nan)
 
 
 def _rising(block: Block) -> Array:

@@ -19,6 +19,7 @@ from tasks.statistics.signal import Signal, measured
 from tasks.statistics.yardstick import Yardstick
 
 Array = NDArray[np.float64]
+HORIZONS = 8  # of sessions that an error needs
 ALIKE = 0.7  # correlation of rank ICs from which on two features tell the same
 Scores = Callable[[str], NDArray[np.floating]]  # a feature's values, sessions × names
 
@@ -32,9 +33,13 @@ class Judged(NamedTuple):
 
 
 class Worth(NamedTuple):
-    """What a set was worth; every error is Newey-West's, `p` and `found` allow for the trials.
+    """What a set was worth. `adjusted` and `found` allow for the number of features, `p` does not.
 
-    - `strength`: one row a feature that was judged, the strongest rank IC by its t first.
+    - `strength`: one row a feature that was judged, the smallest p first. `error`, `t` and `p` are
+      those of one test (`discoveries`), null where there are too few sessions for it;
+      `newey_west` is that error of the mean.
+      Below, errors are Newey-West's, null where fewer than eight horizons of sessions stand behind
+      them: there they are far too small.
     - `decay` (feature, horizon, rank_ic, error), `quantiles` (feature, quantile, label, error),
       `years` (feature, year, rank_ic, error), `groups` (feature, grouping, group, rank_ic, error).
     - `daily` (session, feature, rank_ic) of the strongest that differ: one whose rank ICs move
@@ -140,8 +145,9 @@ def _strength(signals: dict[str, tuple[Judged, Signal]], against: Yardstick) -> 
             "feature": feature.name,
             "family": feature.family,
             "rank_ic": signal.rank_ic.value,
-            "error": signal.rank_ic.error,
-            "t": signal.rank_ic.t,
+            "error": float(tests.error_F[place]),
+            "t": float(tests.t_F[place]),
+            "newey_west": signal.rank_ic.error,
             "p": float(tests.p_F[place]),
             "adjusted": float(tests.adjusted_F[place]),
             "found": bool(tests.found_F[place]),
@@ -159,7 +165,8 @@ def _strength(signals: dict[str, tuple[Judged, Signal]], against: Yardstick) -> 
         for place, (feature, signal) in enumerate(signals.values())
     ]
     frame = pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
-    return frame.sort(pl.col("t").abs(), "feature", descending=[True, False], nulls_last=True)
+    order = ["p", pl.col("t").abs(), pl.col("rank_ic").abs(), "feature"]
+    return frame.sort(*order, descending=[False, True, True, False], nulls_last=True)
 
 
 def _means(
@@ -169,7 +176,8 @@ def _means(
     parts: Callable[[Signal], Iterable[tuple[int, Mean]]],
 ) -> pl.DataFrame:
     rows = [
-        {"feature": name, key: int(place), value: mean.value, "error": mean.error}
+        {"feature": name, key: int(place), value: mean.value}
+        | {"error": _error(mean, int(place) if key == "horizon" else signal.horizon)}
         for name, (_, signal) in signals.items()
         for place, mean in parts(signal)
     ]
@@ -177,10 +185,14 @@ def _means(
     return pl.DataFrame(rows, schema=kinds).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
+def _error(mean: Mean, horizon: int) -> float:
+    return mean.error if mean.count >= HORIZONS * horizon else float("nan")
+
+
 def _groups(signals: dict[str, tuple[Judged, Signal]]) -> pl.DataFrame:
     rows = [
         {"feature": name, "grouping": grouping, "group": group}
-        | {"rank_ic": mean.value, "error": mean.error}
+        | {"rank_ic": mean.value, "error": _error(mean, signal.horizon)}
         for name, (_, signal) in signals.items()
         for grouping, means in signal.groups.items()
         for group, mean in means.items()

@@ -173,7 +173,6 @@ class History:
         start, stop = self._session_order[1][session : session + 2]
         chosen = self._session_order[0][start:stop]
         chosen = chosen[chosen < self._bars.ends[at]]
-        chosen.sort()
         values = np.full((len(FIELDS), len(self.instruments)), np.nan)
         for row, cells in zip(values, self._bars.values, strict=True):
             row[self._bars.instrument[chosen]] = cells[chosen]

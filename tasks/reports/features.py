@@ -82,7 +82,7 @@ def features_page(worth: WorthLike, studied: Studied) -> str:
             section(
                 "The strongest, with their errors",
                 _soft(
-                    f"Rank IC with the return over {lags}, \u00b1 1.96 Newey-West errors; dark "
+                    f"Rank IC with the return over {lags}, \u00b1 1.96 errors; dark "
                     "where it is more than luck once all features of the set are counted."
                 ),
                 chart("strength", strength_height(strength)),
@@ -127,8 +127,7 @@ def _head(strength: pl.DataFrame, studied: Studied) -> str:
         f"<h1>{text(studied.features)}</h1>\n"
         f'<p class="dateline">{text(studied.data)}, {short_day(first)} to {short_day(last)}</p>\n'
         f'<p class="lede">Of {counted(strength.height, "feature")}, {luck}. The strongest is '
-        f"{text(best['feature'])}, with a rank IC of {number(best['rank_ic'], 4, signed=True)} "
-        f"\u00b1 {number(best['error'], 4)}.</p>\n"
+        f"{text(best['feature'])}, with a rank IC of {_pm(best, 'rank_ic', 'error')}.</p>\n"
         + tiles(
             [
                 ("Features", f"{strength.height:,}", "judged"),
@@ -166,7 +165,7 @@ def _all(strength: pl.DataFrame) -> str:
 
 def _words(studied: Studied) -> str:
     return paragraph(
-        "Errors are Newey-West\u2019s, over lags that reach past the overlap of the labels. The "
+        "Errors allow for labels that overlap; without one there are too few sessions to test. The "
         "adjusted p is that of Benjamini and Hochberg over all features of the set; other sets and "
         "horizons that were looked at are not counted: read it as a lower bound. Turnover is the "
         f"share of the outer tenths renewed over {counted(studied.horizon, 'session')}; "
@@ -228,6 +227,8 @@ def _dropped(dropped: pl.DataFrame, studied: Studied) -> str:
 def _pm(row: Mapping[str, Any], key: str, error: str) -> str:
     if row[key] is None:
         return ""
+    if row[error] is None:
+        return number(row[key], 4, signed=True)
     digits = number(row[error], 4)
     return f'{number(row[key], 4, signed=True)} <span class="soft">\u00b1 {digits}</span>'
 

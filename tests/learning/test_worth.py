@@ -47,7 +47,19 @@ def test_what_is_planted_is_found_and_noise_is_not(found):
     assert told["planted"]
     assert told["twin"]
     assert not any(told[name] for name in NOISE)
-    assert strength["t"].abs().is_sorted(descending=True)
+    assert strength["p"].is_sorted()
+    assert (strength["t"] - strength["rank_ic"] / strength["error"]).abs().max() < 1e-9
+
+
+def test_what_cannot_be_tested_has_no_error_and_stands_last():
+    few = {"planted": SIGNAL, "few": np.where(np.arange(T)[:, None] < T - 12, np.nan, SIGNAL)}
+    judged = [Judged("planted", "test", 1), Judged("few", "test", T - 11)]
+    against = yardstick({1: LABEL}, horizon=1, year_T=[2019] * T, min_names=20, max_dropped=1.0)
+    found = worth_of(judged, few.__getitem__, SESSIONS, against, max_dropped=0.5)
+    last = found.strength.row(-1, named=True)
+    assert last["feature"] == "few"
+    assert last["error"] is last["t"] is last["p"] is None
+    assert found.years.filter(pl.col("feature") == "few")["error"].item() is None
 
 
 def test_a_feature_that_lacks_too_much_is_named_and_not_judged(found):

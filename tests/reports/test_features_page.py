@@ -1,7 +1,5 @@
 """The page of a feature set: whole, offline, honest about luck, and safe against its data."""
 
-from datetime import date, timedelta
-
 import polars as pl
 import pytest
 
@@ -69,4 +67,10 @@ def test_one_year_has_no_table_by_year():
     found = worth()
     one = found._replace(years=found.years.filter(pl.col("year") == 2019))
     assert "By year" not in features_page(one, STUDIED)
-    assert date(2019, 6, 1) + timedelta(days=len(SESSIONS) - 1) == SESSIONS[-1]
+
+
+def test_without_a_test_there_is_no_error_and_no_t():
+    found = worth()
+    bare = found.strength.with_columns(error=None, t=None, p=None)
+    page = features_page(found._replace(strength=bare), STUDIED)
+    assert 'class="soft">\u00b1' not in page.split("<h2>Every feature</h2>")[1].split("Errors allow")[0]

@@ -27,6 +27,7 @@ def features_while(looking) -> None:
     parts = {
         "_missing_sessions": lambda *_: [DAY],
         "_history": lambda *_: None,
+        "_size": lambda *_: 1,
         "_features": lambda *_: rows,
         "_absent": lambda *_: [],
     }

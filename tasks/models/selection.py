@@ -19,7 +19,7 @@ from conf.schema import (
 )
 from tasks.learning.model import Array, Examples
 from tasks.learning.panel import Panel
-from tasks.statistics.discoveries import discoveries
+from tasks.statistics.discoveries import discoveries, least_sessions
 from tasks.statistics.ranks import Flags
 from tasks.statistics.redundancy import clusters, mean_rank_correlation
 from tasks.statistics.series import rank_ics_of
@@ -109,9 +109,16 @@ def _rank_ics(examples: Examples, *, horizon: int, min_names: int) -> tuple[Arra
 def _univariate(
     selection: UnivariateSelection, ic_TF: Array, names: Sequence[str], *, horizon: int
 ) -> tuple[Places, dict[str, Any]]:
-    """Return the features that are more than luck, or else the surest few."""
+    """Return the features that are more than luck, or else the surest few that can be tested."""
+    known, least = int(np.isfinite(ic_TF).sum(axis=0).max()), least_sessions(horizon)
+    if known < least:
+        raise ValueError(
+            f"{known} sessions are too few for horizon {horizon}: univariate selection needs "
+            f"{least} training sessions in which a feature has a rank IC. Fit later."
+        )
     tests = discoveries(ic_TF, horizon=horizon, level=selection.level)
-    surest = np.argsort(np.where(np.isnan(tests.p_F), 2.0, tests.p_F), kind="stable")
+    tested = int(np.isfinite(tests.p_F).sum())
+    surest = np.argsort(tests.p_F, kind="stable")[:tested]  # NaN stand last
     kept = surest[: max(int(tests.found_F.sum()), selection.least)]
     return kept, {
         "found": int(tests.found_F.sum()),

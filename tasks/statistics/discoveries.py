@@ -107,6 +107,15 @@ def discoveries(values_TF: ArrayLike, *, horizon: int, level: float = 0.05) -> D
     )
 
 
+def least_sessions(horizon: int) -> int:
+    """Return how many sessions a mean of values over labels of `horizon` needs to be tested.
+
+    >>> [least_sessions(horizon) for horizon in (1, 5, 20)]
+    [12, 40, 160]
+    """
+    return max(12, 2 * SESSIONS_A_COSINE * horizon)  # 0.4 n^(2/3) is 2 from 12 on
+
+
 def _freedom(count: int, horizon: int) -> int:
     """Return the number of cosines; 0 where even two would miss the overlap."""
     most = min(int(0.4 * count ** (2 / 3)), count // (SESSIONS_A_COSINE * horizon))

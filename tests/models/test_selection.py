@@ -130,6 +130,15 @@ def test_says_when_there_is_too_little_to_choose_by():
         chosen(STABILITY.model_copy(update={"block": 90}), features, label)
     with pytest.raises(ValueError, match="None of 7 features orders 31 labelled names"):
         chosen(UNIVARIATE, features, label, min_names=31)
+    with pytest.raises(ValueError, match=r"200 sessions are too few for horizon 26: .* needs 208"):
+        chosen(UNIVARIATE, features, label, horizon=26)
+
+
+def test_a_feature_too_new_to_be_tested_is_not_among_the_surest():
+    features, label = market(edge=0.0)
+    features[:, :190, 0] = 0.0
+    wide = UnivariateSelection(kind="univariate", least=5)
+    assert chosen(wide, features, label)[0] == ["copy", "noise0", "noise1", "noise2", "weather"]
 
 
 @SELECTIONS

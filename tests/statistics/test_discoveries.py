@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.signal import lfilter
 
-from tasks.statistics.discoveries import discoveries, mean_test
+from tasks.statistics.discoveries import discoveries, least_sessions, mean_test
 from tasks.statistics.hac import hac_mean, label_lags
 from tasks.statistics.series import rank_ics_of
 from tasks.statistics.yardstick import yardstick
@@ -58,6 +58,13 @@ def test_the_unit_of_a_series_does_not_matter(unit):
     assert small.t == pytest.approx(found.t, rel=1e-6)
     assert small.p == pytest.approx(found.p, rel=1e-6)
     assert small.error == pytest.approx(found.error * unit, rel=1e-6)
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 5, 20, 60])
+def test_one_session_less_than_the_least_cannot_be_tested(horizon):
+    series = np.random.default_rng(8).normal(size=least_sessions(horizon))
+    assert mean_test(series, horizon=horizon).freedom == 2
+    assert mean_test(series[1:], horizon=horizon).freedom == 0
 
 
 def test_leaves_nan_out():

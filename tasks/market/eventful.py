@@ -20,6 +20,7 @@ from tasks.market.tampered import RATIOS, Random, Tape
 
 FIRST = date(2018, 1, 2)
 LATE, CORRECTED, TELLS_LATE = 0.01, 0.02, 0.3  # shares of prints, prints and actions
+ENDS = (36, 28)  # sessions before the last one on which two names are delisted
 IN_INDEX, CHANGES = 0.7, 0.2  # shares of the names
 ITEMS = (
     *("revenue", "operating_income", "net_income", "assets", "liabilities", "equity", "cash"),
@@ -48,6 +49,7 @@ def eventful_tape(
     random = np.random.default_rng(seed)
     delivered = _delivered(days, seed=seed, names=names)
     bars, actions, listings = (frame.rename({"symbol": "instrument"}) for frame in delivered)
+    bars = _ended(bars, days, random)
     made = _splits(bars, random)
     bars = _split(bars, made)
     listings = _listings(listings, bars, symbols, days)
@@ -89,6 +91,23 @@ def _delivered(
         actions.unique().sort("ex_session", "symbol", "kind"),
         listings.unique("symbol").sort("from_session", "symbol"),
     )
+
+
+def _ended(bars: pl.DataFrame, days: Sequence[date], random: Random) -> pl.DataFrame:
+    """Return the bars without those of two names after their ends, late among the sessions.
+
+    Delistings are rare, and labels of the gone are judged by them alone: here are always some,
+    near enough to the end to be seen by who warms up for a year.
+    """
+    lives = bars.group_by("instrument").agg(
+        first=pl.col("session").min(), last=pl.col("session").max()
+    )
+    whole = lives.filter(pl.col("first") == days[0], pl.col("last") == days[-1])
+    names = random.permutation(whole["instrument"].sort().to_numpy())[: len(ENDS)].tolist()
+    ends = [days[max(len(days) - 1 - back, 1)] for back in ENDS]
+    until = pl.DataFrame({"instrument": names, "end": ends}, schema_overrides={"end": pl.Date})
+    rows = bars.join(until, on="instrument", how="left", maintain_order="left")
+    return rows.filter((pl.col("session") <= pl.col("end")).fill_null(True)).drop("end")
 
 
 def _splits(bars: pl.DataFrame, random: Random) -> pl.DataFrame:
@@ -153,7 +172,7 @@ def _listings(
         symbol=symbol, known_on="from_session", delivery="from_session", to_session=None
     )
     last = bars.group_by("instrument").agg(to_session=pl.col("session").max())
-    gone = last.filter(pl.col("to_session") < days[-30])
+    gone = last.filter(pl.col("to_session") < days[-20])
     ended = begun.drop("to_session").join(gone, on="instrument")
     ended = _known(ended.with_columns(wait=pl.lit(12)), "to_session", days)
     both = [shaped(begun, LISTINGS), shaped(ended, LISTINGS)]

@@ -19,11 +19,11 @@ import numpy as np
 import polars as pl
 
 from tasks.market.compared import KEY, ROWS, Difference, differences
+from tasks.market.moments import moments_of
 from tasks.market.tampered import TAMPERINGS, Tape, rewritten
 
 AGAIN, PAST = "run again", "past rewritten"
-MOMENTS = 6  # closes that the future is altered after, besides those right after each fit
-FITS = 4  # of how many fits, the newest
+MOMENTS = 6  # closes, spread evenly, that the future is altered after; `moments_of` adds others
 Verdict = Literal["clean", "leak", "nothing to judge"]
 
 
@@ -105,13 +105,13 @@ def audit(study: Study, tape: Tape, *, moments: int = MOMENTS, seed: int = 0) ->
         study: What is judged.
         tape: The market it is judged on: the more happens in it, the more can be found.
         moments: How many closes, spread over the study's sessions, the future is altered after;
-            those right after each fit come on top.
+            those of `moments_of` come on top.
         seed: Of what is made up.
     """
     told = study.claims(tape)
     record = _Record(told, study.tolerance)
     record.compare(AGAIN, study.claims(tape), date.max)
-    as_ofs = moments_of(told, tape, count=moments)
+    as_ofs = moments_of(told.known, told.outcomes, tape, count=moments)
     for as_of in as_ofs:
         for place, (name, tamper) in enumerate(TAMPERINGS.items()):
             random = np.random.default_rng([seed, as_of.toordinal(), place])
@@ -120,46 +120,6 @@ def audit(study: Study, tape: Tape, *, moments: int = MOMENTS, seed: int = 0) ->
             random = np.random.default_rng([seed, as_of.toordinal(), len(TAMPERINGS)])
             record.compare_past(study.claims(rewritten(tape, as_of, random)), as_of)
     return record.audit(study.name, as_ofs)
-
-
-def moments_of(told: Claims, tape: Tape, *, count: int) -> tuple[date, ...]:
-    """Return the closes worth altering the future after, oldest first.
-
-    They are spread evenly over the sessions of the claims; one is the close at which most names
-    have a gap, where whoever fills backward looks ahead. On top come the first session of each
-    claim that says something, and of each fit (`fitted_on`, the newest few).
-    """
-    frames = [*told.known.values(), *told.outcomes.values()]
-    sessions = sorted({day for frame in frames for day in frame["session"].unique().to_list()})
-    sessions = [day for day in sessions if day < tape.sessions[-1]]
-    if not sessions:
-        return ()
-    spread = np.linspace(0, len(sessions) - 1, count + 2).round().astype(int)[1:-1]
-    chosen = {sessions[place] for place in spread}
-    chosen.add(_most_gaps(tape.bars, sessions))
-    for frame in told.known.values():
-        says = pl.any_horizontal(pl.exclude(KEY).is_not_null()) if frame.width > 2 else pl.lit(True)
-        chosen.update(frame.filter(says)["session"].unique().sort().head(1).to_list())
-        if "fitted_on" in frame.columns:
-            starts = frame.group_by("fitted_on").agg(pl.col("session").min())["session"]
-            chosen.update(starts.sort().tail(FITS).to_list())
-    return tuple(sorted(day for day in chosen if day < tape.sessions[-1]))
-
-
-def _most_gaps(bars: pl.DataFrame, sessions: Sequence[date]) -> date:
-    """Return the close without a bar, as known then, of most names that trade before and after."""
-    lives = bars.group_by("instrument").agg(
-        first=pl.col("session").min(), last=pl.col("session").max()
-    )
-    days = pl.DataFrame({"session": sessions}, schema={"session": pl.Date})
-    due = days.join_where(
-        lives, pl.col("session") > pl.col("first"), pl.col("session") < pl.col("last")
-    )
-    seen = bars.filter(pl.col("known_on") <= pl.col("session"))
-    missing = due.join(seen, on=KEY, how="anti")["session"].value_counts()
-    if missing.is_empty():
-        return sessions[len(sessions) // 2]
-    return missing.sort("count", "session", descending=[True, False])["session"][0]
 
 
 class _Record:

@@ -37,6 +37,16 @@ def test_the_same_seed_gives_the_same_market():
     assert all(getattr(one, name).equals(getattr(other, name)) for name in DAYS)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_names_are_delisted_late_in_every_eventful_market(seed):
+    tape = eventful_tape(seed=seed, names=20, sessions=80)
+    lasts = tape.bars.group_by("instrument").agg(pl.col("session").max())
+    gone = lasts.filter(pl.col("session").is_between(tape.sessions[40], tape.sessions[-20]))
+    assert gone.height >= 2
+    told = tape.listings.filter(pl.col("to_session").is_not_null())
+    assert set(gone["instrument"]) <= set(told["instrument"])
+
+
 @pytest.mark.parametrize("row", [1, 60, 117])
 @pytest.mark.parametrize("name", TAMPERINGS)
 def test_nothing_that_was_known_by_then_is_altered(tape, name, row):

@@ -1,17 +1,20 @@
 """The leak audit finds what was planted, names it, and says what it could not judge."""
 
 from datetime import date
+from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
 
+from tasks.market.calendar import Calendar
 from tasks.market.compared import ROWS
-from tasks.market.eventful import eventful_tape
-from tasks.market.leaks import AGAIN, PAST, Audit, Claims, Study, audit, moments_of
+from tasks.market.eventful import FIRST, eventful_tape
+from tasks.market.leaks import AGAIN, PAST, Audit, Claims, Study, audit
+from tasks.market.moments import moments_of
 from tasks.market.tampered import TAMPERINGS, Tape
 from tests.tasks.planted_leaks import PLANTED, honest, leaking
-from tests.tasks.printed import change, grid, rows
+from tests.tasks.printed import change, forward, grid, rows
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +153,60 @@ def test_a_member_that_comes_or_goes_is_named_as_a_row(tape):
 def test_looks_right_after_each_fit_and_where_names_have_gaps(tape):
     told = honest("early stopping on test").claims(tape)
     fits = told.known["scores"]["fitted_on"].unique().sort().to_list()
-    chosen = moments_of(told, tape, count=2)
+    chosen = moments_of(told.known, {}, tape, count=2)
     assert set(fits) <= set(chosen)
     assert list(chosen) == sorted(set(chosen))
     assert max(chosen) < tape.sessions[-1]
-    assert moments_of(Claims({}), tape, count=2) == ()
+    assert moments_of({}, {}, tape, count=2) == ()
+
+
+@pytest.mark.parametrize("kind", ["month ends", "Fridays", "eves of holidays"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_finds_what_looks_ahead_on_one_kind_of_day_alone(kind, seed):
+    tape = eventful_tape(seed=seed, names=20, sessions=110)
+    following = Calendar("XNYS").sessions(FIRST, date(2019, 1, 31))[1:]
+    pairs = list(zip(tape.sessions, following, strict=False))
+    days = {
+        "month ends": {day for day, after in pairs if after.month != day.month},
+        "Fridays": {day for day in tape.sessions if day.weekday() == 4},
+        "eves of holidays": {day for day, after in pairs if (after - day).days not in (1, 3)},
+    }[kind]
+
+    def claims(told: Tape) -> Claims:
+        table = grid(told)
+        value_TN, ahead_TN = change(table.close_TN, 5), change(table.close_TN, -1)
+        here_T = [day in days for day in told.sessions]
+        value_TN[here_T] = ahead_TN[here_T]
+        return Claims({"features": rows(table, value_TN, "value")})
+
+    assert of(tape, claims).verdict == "leak"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_finds_a_label_of_the_gone_that_begins_at_the_close_of_its_decision(seed):
+    tape = eventful_tape(seed=seed, names=20, sessions=110)
+
+    def claims(told: Tape, *, back: int) -> Claims:
+        table = grid(told)
+        gain_TN, close_TN = forward(table.open_TN, 1), table.close_TN
+        for name, close_T in enumerate(close_TN.T):
+            held = np.flatnonzero(np.isfinite(close_T))
+            if held.size and held[-1] < len(close_T) - 12:
+                at = held[-1] - back
+                gain_TN[at, name] = -0.3 * close_T[held[-1]] / close_T[at - 1 + back]
+        return Claims({}, {"labels": rows(table, gain_TN, "gain", where=np.isfinite(gain_TN))})
+
+    for back in (0, 1):
+        assert of(tape, partial(claims, back=back)).verdict == "leak"
+
+
+def test_no_close_is_spent_where_the_claim_says_nothing_yet(tape):
+    frame = momentum(tape).with_columns(
+        momentum=pl.when(pl.col("session") > tape.sessions[80]).then("momentum")
+    )
+    assert min(moments_of({"features": frame}, {}, tape, count=3)) > tape.sessions[80]
+    gaps = frame.with_columns(pl.col("momentum").fill_null(float("nan")))
+    assert min(moments_of({"features": gaps}, {}, tape, count=3)) > tape.sessions[80]
 
 
 def test_sessions_that_the_market_does_not_have_leave_nothing_to_judge(tape):

@@ -26,7 +26,10 @@ class UnivariateSelection(Strict):
 
 
 class ClusterSelection(Strict):
-    """One feature of each cluster of features that say the same: the one with the strongest IC."""
+    """One feature of each cluster of features that say the same: the one with the strongest IC.
+
+    One known in less than half of the sessions gives way to one known longer.
+    """
 
     kind: Literal["clusters"]
     correlation: float = Field(
@@ -40,7 +43,9 @@ class StabilitySelection(Strict):
     kind: Literal["stability"]
     draws: int = Field(100, ge=10, le=10_000, description="Halves drawn.")
     block: int = Field(21, ge=1, description="Neighbouring sessions drawn together.")
-    strongest: int = Field(20, ge=1, description="Features chosen in each half.")
+    strongest: int = Field(
+        20, ge=1, description="Features chosen in each half, of those judged at most half."
+    )
     share: float = Field(0.7, gt=0.5, le=1, description="Of the halves, to be kept.")
     least: int = Field(5, ge=1, description="Fewest kept, the most often chosen first.")
 

@@ -74,7 +74,8 @@ def choose(
     elif isinstance(selection, ClusterSelection):
         # Neighbouring sessions look alike: one a horizon says what there is to say.
         some = examples.train[::horizon]
-        features_NTF = examples.features_NTF[:, some][:, :, judged]
+        everyone = np.arange(len(examples.features_NTF))
+        features_NTF = examples.features_NTF[np.ix_(everyone, some, judged)]
         counts_TN = np.isfinite(examples.label_TN[some])
         correlation_FF = mean_rank_correlation(features_NTF, counts_TN)
         kept, why = _clusters(selection, ic_TF, names, correlation_FF)
@@ -134,9 +135,14 @@ def _clusters(
 
     The strongest has the greatest absolute mean rank IC. Its t would be a worse guide: among
     features so alike, most of what tells their t apart is how their errors happened to come out.
+    A feature known in less than half of the sessions that judge any stands behind all others, and
+    among such the one known longest comes first: the mean of few sessions is large by luck.
     """
     cluster_F = clusters(correlation_FF, correlation=selection.correlation)
-    ranked = np.argsort(-np.abs(np.nanmean(ic_TF, axis=0)), kind="stable")
+    known_TF = np.isfinite(ic_TF)
+    count_F = known_TF.sum(axis=0)
+    mean_F = _mean_ics(np.nansum(ic_TF, axis=0), count_F, int(known_TF.any(axis=1).sum()))
+    ranked = np.lexsort((-count_F, -np.abs(mean_F)))
     _, first = np.unique(cluster_F[ranked], return_index=True)
     kept = ranked[first]
     return kept, {
@@ -154,7 +160,9 @@ def _stable(
 
     Meinshausen & Bühlmann, "Stability selection", Journal of the Royal Statistical Society B 72
     (2010), with the strongest mean rank ICs as what each half selects. Halves are made of blocks,
-    since neighbouring sessions share their labels. `luck` is the paper's bound on the expected
+    since neighbouring sessions share their labels. A feature known in less than half of the
+    sessions of a half that judge any cannot be among its strongest, and these are at most half of
+    the features: being one of nearly all says nothing. `luck` is the paper's bound on the expected
     number of worthless features: strongest² / ((2 share - 1) features).
     """
     blocks = -(-len(ic_TF) // selection.block)
@@ -166,19 +174,33 @@ def _stable(
     known_TF = np.isfinite(ic_TF)
     starts = np.arange(0, len(ic_TF), selection.block)
     total_BF = np.add.reduceat(np.where(known_TF, ic_TF, 0.0), starts, axis=0)
-    count_BF = np.add.reduceat(known_TF.astype(np.float64), starts, axis=0)
-    strongest, generator = min(selection.strongest, len(names)), np.random.default_rng(seed)
-    chosen_F = np.zeros(len(names), np.int64)
+    count_BF = np.add.reduceat(known_TF.astype(np.int64), starts, axis=0)
+    judging_B = np.add.reduceat(known_TF.any(axis=1).astype(np.int64), starts)
+    strongest = min(selection.strongest, max(len(names) // 2, 1))
+    generator, chosen_F = np.random.default_rng(seed), np.zeros(len(names), np.int64)
     for _ in range(selection.draws):
         half = np.sort(generator.permutation(blocks)[: blocks // 2])
-        mean_F = total_BF[half].sum(axis=0) / np.maximum(count_BF[half].sum(axis=0), 1)
-        chosen_F[np.argsort(-np.abs(mean_F), kind="stable")[:strongest]] += 1
+        total_F, count_F = total_BF[half].sum(axis=0), count_BF[half].sum(axis=0)
+        mean_F = _mean_ics(total_F, count_F, int(judging_B[half].sum()))
+        first = np.argsort(-np.abs(mean_F), kind="stable")[:strongest]
+        chosen_F[first[mean_F[first] != 0]] += 1
+    if not chosen_F.any():
+        raise ValueError(
+            f"None of {len(names)} features has a rank IC in half of the sessions of any half: "
+            "stability selection has nothing to compare. Fit later."
+        )
     share_F = chosen_F / selection.draws
     stable = int((share_F >= selection.share).sum())
     kept = np.argsort(-share_F, kind="stable")[: max(stable, selection.least)]
     luck = strongest**2 / ((2 * selection.share - 1) * len(names))
     return kept, {
         "found": stable,
+        "strongest": strongest,
         "luck": luck,
         "share": {names[place]: float(share_F[place]) for place in kept.tolist()},
     }
+
+
+def _mean_ics(total_F: Array, count_F: Places, sessions: int) -> Array:
+    """Return the mean rank IC of each feature; 0 where known in less than half of the sessions."""
+    return np.where(2 * count_F >= sessions, total_F / np.maximum(count_F, 1), 0.0)

@@ -117,6 +117,48 @@ def test_what_is_strong_in_most_halves_stays():
     assert chosen(lonely, *market())[0] == ["edge", "weather"]
 
 
+def test_a_copy_known_for_few_sessions_does_not_stand_for_its_cluster():
+    features, label = market()
+    features[:, :, 1] = 0.0
+    features[:, 190:200, 1] = features[:, 190:200, 0]
+    label[190:200] = features[:, 190:200, 0].T  # the strongest by far, in ten sessions
+    columns, facts = chosen(CLUSTERS, features, label)
+    assert facts["clusters"]["edge"] == ["edge", "copy"]
+    assert "copy" not in columns
+    features[:, :120, 1] = 0.0
+    features[:, 95:200, 1] = features[:, 95:200, 0]  # known in more than half, it may win
+    label[:95] = 0.01 * label[:95] - features[:, :95, 0].T
+    assert "copy" in chosen(CLUSTERS, features, label)[0]
+
+
+def test_noise_of_few_sessions_is_never_among_the_strongest():
+    features, label = market()
+    features[:, :, 2] = 0.0
+    features[:, [20, 90, 150], 2] = 1.1 * label[[20, 90, 150]].T  # always right, by chance
+    columns, facts = chosen(STABILITY, features, label)
+    assert columns == ["edge", "copy", "weather"]
+    assert facts["share"] == {"edge": 1.0, "copy": 1.0}
+    every = STABILITY.model_copy(update={"least": 5})
+    assert chosen(every, features, label)[1]["share"]["noise0"] == 0.0
+
+
+def test_says_when_no_feature_lasts_long_enough_to_be_compared():
+    features, label = market()
+    for column in range(6):
+        features[:, np.arange(SESSIONS) % 6 != column, column] = 0.0
+    with pytest.raises(ValueError, match="None of 5 features has a rank IC in half of the sess"):
+        chosen(STABILITY, features, label)
+
+
+def test_at_most_half_of_the_features_are_the_strongest():
+    features, label = market(edge=0.0)
+    eager = STABILITY.model_copy(update={"strongest": 20})
+    columns, facts = chosen(eager, features, label)
+    assert facts["strongest"] == 2  # of five that can be judged
+    assert facts["luck"] == pytest.approx(2**2 / (0.4 * 5))
+    assert len(columns) < 6
+
+
 def test_halves_are_drawn_by_the_seed():
     features, label = market(edge=0.0)
     first, again, other = (chosen(STABILITY, features, label, seed=s)[1] for s in (1, 1, 2))

@@ -4,8 +4,9 @@ A fit sees what was known on its night and nothing else; scores come session by 
 its own members alone, so that they are the same whichever sessions are asked for.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -52,7 +53,7 @@ class Model(NamedTuple):
     columns: tuple[str, ...]
     look_back: int
     score: Scorer
-    explain: Explainer | None  # None: no exact attribution is known
+    explainer: Callable[[], Explainer | None]  # made when asked for; None: none is exact
 
 
 def fit_recipe(
@@ -164,7 +165,7 @@ def load_fit(recipe: Recipe, card: Mapping[str, Any], weights: bytes, *, threads
         columns=columns,
         look_back=learner.look_back(settings),
         score=learner.scorer(weights, features=len(columns), settings=settings, threads=threads),
-        explain=learner.explainer(weights, features=len(columns), threads=threads),
+        explainer=partial(learner.explainer, weights, features=len(columns), threads=threads),
     )
 
 

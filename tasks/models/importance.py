@@ -69,10 +69,11 @@ def permutation_importance(
         score = [model.score(window_NTF)]
         for column in range(features):
             generator = np.random.default_rng([seed, session.toordinal(), column])
+            own_NT = window_NTF[:, :, column].copy()
             for _ in range(draws):
-                dealt_NTF = window_NTF.copy()
-                dealt_NTF[:, :, column] = dealt_NTF[generator.permutation(names_N.size), :, column]
-                score.append(model.score(dealt_NTF))
+                window_NTF[:, :, column] = own_NT[generator.permutation(names_N.size)]
+                score.append(model.score(window_NTF))
+            window_NTF[:, :, column] = own_NT
         label_N = label_TN[place_of[session], names_N]
         ics = rank_ic_series(score, np.tile(label_N, (len(score), 1)), min_names=min_names)
         whole.append(ics[0])
@@ -89,7 +90,8 @@ def contributions(model: Model, panel: Panel, sessions: Sequence[date]) -> Contr
     Trees are explained against the rows they were fitted to, linear models against the names of
     the session. Raises for nets: for these there is `permutation_importance`.
     """
-    if model.explain is None:
+    explain = model.explainer()
+    if explain is None:
         raise ValueError(
             f"No exact Shapley values are known for {model.recipe.model} ({model.recipe.name}): "
             "use permutation_importance."
@@ -98,7 +100,7 @@ def contributions(model: Model, panel: Panel, sessions: Sequence[date]) -> Contr
     names: list[str] = []
     parts, bases = [np.empty((0, len(model.columns)))], [np.empty(0)]
     for session, names_N, window_NTF in windows(model, panel, sessions):
-        part_NF, base_N = model.explain(window_NTF)
+        part_NF, base_N = explain(window_NTF)
         parts.append(part_NF)
         bases.append(base_N)
         days += [session] * names_N.size

@@ -10,10 +10,11 @@ import pytest
 
 from conf.schema import Contest, Recipe
 from tasks.learning.panel import Panel
-from tasks.models.baselines import BASELINES
-from tasks.models.fitting import Model, fit_recipe, load_fit, score_sessions
+from tasks.models.baselines import BASELINES, lightgbm
+from tasks.models.fitting import Fit, Model, fit_recipe, load_fit, score_sessions
 from tasks.models.importance import contributions, permutation_importance
 from tasks.models.nets import NETS
+from tasks.statistics.ic import rank_ic_series
 
 MODELS = sorted([*NETS, *BASELINES])
 NAMES, SESSIONS, FITTED = 25, 150, 119
@@ -33,15 +34,20 @@ def market() -> tuple[Panel, np.ndarray]:
 
 @cache
 def fitted(model: str) -> Model:
+    made = fit_of(model)
+    return load_fit(made.recipe, made.card, made.weights)
+
+
+@cache
+def fit_of(model: str) -> Fit:
     recipe = Recipe(name=model, model=model, settings=QUICK.get(model, {}))
     contest = Contest(
         title="test", source="sample", universe="all", features="price", first_fit=40,
         refit_every=20, horizon=2, candidates=(recipe,),
     )  # fmt: skip
-    made = fit_recipe(
+    return fit_recipe(
         recipe, *market(), fitted_on=DAYS[FITTED], contest=contest, threads=1, accelerator="cpu"
     )
-    return load_fit(recipe, made.card, made.weights)
 
 
 def importance(model: str, *, panel=None, label=None, sessions=DAYS[FITTED:], **changes):
@@ -86,6 +92,33 @@ def test_one_session_does_not_depend_on_the_others_nor_on_later_ones():
         for day in DAYS[120:124]
     ]
     assert again == alone
+
+
+def test_each_feature_is_dealt_while_the_others_are_as_they_were():
+    panel, label = market()
+    window_NTF = panel.features_NTF[:, 125:126].copy()
+    scores = [fitted("ridge").score(window_NTF)]
+    for column in range(3):
+        generator = np.random.default_rng([1, DAYS[125].toordinal(), column])
+        for _ in range(2):
+            dealt_NTF = window_NTF.copy()
+            dealt_NTF[:, :, column] = window_NTF[generator.permutation(NAMES), :, column]
+            scores.append(fitted("ridge").score(dealt_NTF))
+    ics = rank_ic_series(scores, np.tile(label[125], (len(scores), 1)), min_names=5)
+    found = importance("ridge", panel=panel, sessions=[DAYS[125]], draws=2)
+    assert [lost.value for lost in found.lost] == pytest.approx(
+        [ics[0] - ics[[first, first + 1]].mean() for first in (1, 3, 5)], abs=1e-12
+    )
+    assert np.array_equal(panel.features_NTF, market()[0].features_NTF)
+
+
+def test_trees_are_read_to_score_and_again_only_to_explain(monkeypatch):
+    made, read, booster = fit_of("lightgbm"), [], lightgbm._booster
+    monkeypatch.setattr(lightgbm, "_booster", lambda *of: read.append(of) or booster(*of))
+    model = load_fit(made.recipe, made.card, made.weights)
+    assert len(read) == 1
+    contributions(model, market()[0], DAYS[FITTED:])
+    assert len(read) == 2
 
 
 def test_deals_follow_the_seed():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look for knowledge from the future.", no_args_is_help=True)
 
-STYLES = {"clean": "green", "leak": "bold red", "nothing to judge": "yellow"}
+STYLES = {"clean": "green", "leak": "bold red", "nothing to judge": "yellow", "failed": "bold red"}
 MOST_SILENT = 5  # columns that never answered, named in the table
 
 
@@ -44,8 +44,8 @@ def leaks(
     """Cut, poison, shift and shuffle the future, run again, and name what moved before it.
 
     Features, members and scores must not move by a bit with what became known later; labels not
-    with prices up to their own session. Leaves with 1 where something moved, and where nothing
-    could be judged.
+    with prices up to their own session. Leaves with 1 where something moved, where nothing could
+    be judged, and where a study failed, which is named.
     """
     _ready()
     from tasks.audit import audits
@@ -77,6 +77,8 @@ def _show(found: "list[Audit]") -> None:
         number = column in ("values compared", "closes")
         table.add_column(column, justify="right" if number else "left")
     for one in found:
+        if one.failure is not None:
+            table.add_row(one.study, Text(one.verdict, style=STYLES[one.verdict]))
         for row, output in enumerate(one.outputs):
             first = row == 0
             table.add_row(
@@ -91,6 +93,8 @@ def _show(found: "list[Audit]") -> None:
     for one in found:
         if one.moves:
             console.print(_moved(one))
+        if one.failure is not None:
+            console.print(Text(f"{one.study} failed: {one.failure}"))
 
 
 def _silent(silent: tuple[str, ...], columns: int) -> str:

@@ -11,14 +11,23 @@ from typing import NamedTuple
 
 import polars as pl
 
-from conf.schema import AllUniverse, Contest, ListedUniverse, Recipe, ScreenedUniverse, Universe
+from conf.schema import (
+    AllUniverse,
+    Contest,
+    ListedUniverse,
+    NoSelection,
+    Recipe,
+    ScreenedUniverse,
+    StabilitySelection,
+    Universe,
+)
 from tasks.features import FEATURE_SETS
 from tasks.features.engine import FeatureSet
 from tasks.features_file import bars_of
 from tasks.market.eventful import eventful_tape
 from tasks.market.frames import FUNDAMENTALS, LISTINGS, MEMBERS, SERIES, empty
 from tasks.market.leaks import MOMENTS as SET_MOMENTS
-from tasks.market.leaks import Audit, Study, audit
+from tasks.market.leaks import Audit, Study, StudyError, audit, failed
 from tasks.market.tampered import Tape
 from tasks.models.baselines import BASELINES
 from tasks.models.nets import NETS
@@ -35,6 +44,8 @@ from tasks.studies import (
 SEED, NAMES = 5, 40
 JUDGED = 60  # sessions of a set
 REFIT, TRAINED = 20, 45  # sessions between two fits, and that a fit learns from
+SELECTED, HORIZONS = 90, 8  # sessions and horizons more for a recipe that selects features
+BLOCKS = 6  # of a recipe that draws blocks of sessions
 MOMENTS = 4  # fewer than for a set: models are fitted in every run
 EPOCHS = 2  # of a net: an audit asks what it reads, not how well it does
 
@@ -50,6 +61,8 @@ class Target(NamedTuple):
 def audits(name: str | None, *, bars: Path | None = None) -> Iterator[Audit]:
     """Yield the audit of a feature set, contest or model; without a name of all sets and contests.
 
+    What fails is yielded as such, with the reason, and does not keep the others from being judged.
+
     Args:
         name: In `FEATURE_SETS`, `conf/models`, `NETS` or `BASELINES`, looked up in this order.
         bars: A CSV or Parquet file to audit a set on, in the place of the simulated market.
@@ -61,9 +74,22 @@ def audits(name: str | None, *, bars: Path | None = None) -> Iterator[Audit]:
         )
     names = [name] if name else [*FEATURE_SETS, *names_in("models")]
     for one in steps(names, "auditing"):
-        target = _target(one, bars)
+        try:
+            target = _target(one, bars)
+        except (FileNotFoundError, ValueError) as error:
+            if name:
+                raise
+            yield failed(one, error)
+            continue
         for study in target.studies:
-            yield audit(study, target.tape, moments=target.moments)
+            yield _judged(study, target)
+
+
+def _judged(study: Study, target: Target) -> Audit:
+    try:
+        return audit(study, target.tape, moments=target.moments)
+    except (StudyError, ValueError) as error:
+        return failed(study.name, error)
 
 
 def _target(name: str, bars: Path | None) -> Target:
@@ -134,7 +160,8 @@ def _of_model(model: str) -> Target:
 
 def _of_contest(name: str, rules: Contest, universe: Universe, trades_at: Price) -> Target:
     chosen = FEATURE_SETS[rules.features]()
-    first_fit = TRAINED + 2 * (rules.horizon + 1) + max(map(_look_back, rules.candidates))
+    wait = max(_look_back(one) + _to_select(one, rules.horizon) for one in rules.candidates)
+    first_fit = TRAINED + 2 * (rules.horizon + 1) + wait
     small = rules.model_copy(
         update={
             "first_fit": first_fit,
@@ -169,6 +196,14 @@ def _look_back(recipe: Recipe) -> int:
 
     learner = NetLearner(NETS[recipe.model]())
     return learner.look_back(settled(recipe.settings, learner.known, model=recipe.model))
+
+
+def _to_select(recipe: Recipe, horizon: int) -> int:
+    """Return how many sessions more a recipe trains on for its selection of features."""
+    if isinstance(recipe.selection, NoSelection):
+        return 0
+    block = recipe.selection.block if isinstance(recipe.selection, StabilitySelection) else 0
+    return max(SELECTED + HORIZONS * horizon, BLOCKS * block)
 
 
 def _short(recipe: Recipe) -> Recipe:

@@ -24,7 +24,7 @@ from tasks.market.tampered import TAMPERINGS, Tape, rewritten
 
 AGAIN, PAST = "run again", "past rewritten"
 MOMENTS = 6  # closes, spread evenly, that the future is altered after; `moments_of` adds others
-Verdict = Literal["clean", "leak", "nothing to judge"]
+Verdict = Literal["clean", "leak", "nothing to judge", "failed"]
 
 
 class Claims(NamedTuple):
@@ -52,6 +52,10 @@ class Study(NamedTuple):
     name: str
     claims: Callable[[Tape], Claims]
     tolerance: float = 0.0
+
+
+class StudyError(RuntimeError):
+    """A study raised: the message says which, on which market, and what."""
 
 
 class Move(NamedTuple):
@@ -88,14 +92,25 @@ class Audit(NamedTuple):
     moves: tuple[Move, ...]
     as_ofs: tuple[date, ...]  # the closes after which the future was altered
     runs: int  # of the study
+    failure: str | None = None  # why it could not be judged at all
 
     @property
     def verdict(self) -> Verdict:
-        """Return `leak` where something moved, `clean` only where every output was judged."""
+        """Return `leak` where something moved, `clean` only where every output was judged.
+
+        Where the study raised it is `failed`.
+        """
+        if self.failure is not None:
+            return "failed"
         if self.moves:
             return "leak"
         judged = all(output.judged for output in self.outputs)
         return "clean" if self.outputs and judged else "nothing to judge"
+
+
+def failed(study: str, error: Exception) -> Audit:
+    """Return the audit of a study that could not be judged: it says why, and is not clean."""
+    return Audit(study, (), (), (), 0, str(error))
 
 
 def audit(study: Study, tape: Tape, *, moments: int = MOMENTS, seed: int = 0) -> Audit:
@@ -108,18 +123,42 @@ def audit(study: Study, tape: Tape, *, moments: int = MOMENTS, seed: int = 0) ->
             those of `moments_of` come on top.
         seed: Of what is made up.
     """
-    told = study.claims(tape)
+    if tape.bars.is_empty() or not tape.sessions:
+        raise ValueError(f"The tape for {study.name} has no bars: there is no market to alter.")
+    told = _claims(study, tape, "as it is")
+    _check_sessions(study, told, tape)
     record = _Record(told, study.tolerance)
-    record.compare(AGAIN, study.claims(tape), date.max)
+    record.compare(AGAIN, _claims(study, tape, AGAIN), date.max)
     as_ofs = moments_of(told.known, told.outcomes, tape, count=moments)
     for as_of in as_ofs:
         for place, (name, tamper) in enumerate(TAMPERINGS.items()):
             random = np.random.default_rng([seed, as_of.toordinal(), place])
-            record.compare(name, study.claims(tamper(tape, as_of, random)), as_of)
+            other = tamper(tape, as_of, random)
+            record.compare(name, _claims(study, other, f"{name} after {as_of}"), as_of)
         if told.outcomes:
             random = np.random.default_rng([seed, as_of.toordinal(), len(TAMPERINGS)])
-            record.compare_past(study.claims(rewritten(tape, as_of, random)), as_of)
+            other = rewritten(tape, as_of, random)
+            record.compare_past(_claims(study, other, f"{PAST} up to {as_of}"), as_of)
     return record.audit(study.name, as_ofs)
+
+
+def _claims(study: Study, tape: Tape, market: str) -> Claims:
+    try:
+        return study.claims(tape)
+    except Exception as error:
+        raise StudyError(
+            f"{study.name} raised {type(error).__name__} on the market {market}: {error}"
+        ) from error
+
+
+def _check_sessions(study: Study, told: Claims, tape: Tape) -> None:
+    for name, frame in {**told.known, **told.outcomes}.items():
+        early = frame.filter(pl.col("session") < tape.sessions[0])["session"]
+        if early.len():
+            raise ValueError(
+                f"{study.name} says something of {early.sort()[0]} in {name!r}, before the first "
+                f"session of its tape, {tape.sessions[0]}: drop what is not of the tape."
+            )
 
 
 class _Record:

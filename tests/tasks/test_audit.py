@@ -17,7 +17,7 @@ from tasks.features.price import PRICE
 from tasks.learning import panel
 from tasks.learning.transforms import comparable
 from tasks.market.eventful import eventful_tape
-from tasks.market.leaks import audit
+from tasks.market.leaks import Study, audit
 from tasks.models import fitting
 from tests.tasks.planted_leaks import PLANTED, honest
 
@@ -208,6 +208,41 @@ def test_every_set_of_the_registry_is_clean(name):
 def test_contests_and_models_are_clean(name):
     for found in tasks_audit.audits(name):
         assert found.verdict == "clean", found.moves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("horizon", [3, 20])
+@pytest.mark.parametrize("kind", ["univariate", "clusters", "stability"])
+def test_a_contest_whose_recipe_selects_features_has_sessions_enough_to_do_so(short, kind, horizon):
+    recipe = Recipe(name="ridge", model="ridge", selection={"kind": kind})
+    rules = contest(horizon=horizon, candidates=(recipe,))
+    target = tasks_audit._of_contest("selects", rules, ALL, "open")
+    told = target.studies[0].claims(target.tape).known
+    assert told["scores of ridge"]["fitted_on"].n_unique() > 1
+
+
+@pytest.mark.slow
+def test_a_study_that_fails_is_named_and_keeps_no_other_from_being_judged(run, short, monkeypatch):
+    def of_set(chosen, bars):
+        if chosen.name == "other":
+            raise ValueError("it is no set")
+        bad = Study("bad study", lambda tape: 1 / 0)
+        tape = eventful_tape(seed=1, names=20, sessions=60)
+        return tasks_audit.Target((bad, studies.study_of_set(SHORT, since=21)), tape, 1)
+
+    monkeypatch.setattr(tasks_audit, "_of_set", of_set)
+    other = SHORT._replace(name="other")
+    monkeypatch.setattr(tasks_audit, "FEATURE_SETS", {"x": lambda: other, "y": lambda: SHORT})
+    monkeypatch.setattr(tasks_audit, "names_in", lambda folder: [])
+    answer = run("--json")
+    assert answer.exit_code == 1
+    found = json.loads(answer.stdout)
+    assert [one["verdict"] for one in found] == ["failed", "failed", "clean"]
+    assert found[0]["failure"] == "it is no set"
+    assert "ZeroDivisionError" in found[1]["failure"]
+    answer = run()
+    assert "bad study failed: " in answer.stdout
+    assert "clean" in answer.stdout
 
 
 SETS = list(FEATURE_SETS)

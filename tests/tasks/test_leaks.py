@@ -10,7 +10,7 @@ import pytest
 from tasks.market.calendar import Calendar
 from tasks.market.compared import ROWS
 from tasks.market.eventful import FIRST, eventful_tape
-from tasks.market.leaks import AGAIN, PAST, Audit, Claims, Study, audit
+from tasks.market.leaks import AGAIN, PAST, Audit, Claims, Study, StudyError, audit
 from tasks.market.moments import moments_of
 from tasks.market.tampered import TAMPERINGS, Tape
 from tests.tasks.planted_leaks import PLANTED, honest, leaking
@@ -131,6 +131,24 @@ def test_what_gives_other_bits_each_time_is_found_and_may_be_tolerated(tape):
 def test_refuses_to_judge_two_rows_of_one_name_and_session(tape):
     with pytest.raises(ValueError, match="stands twice in 20"):
         of(tape, lambda now: Claims({"features": pl.concat([momentum(now)] * 2)}))
+
+
+def test_a_study_that_raises_is_named_with_what_was_altered_and_after_which_close(tape):
+    def claims(told: Tape) -> Claims:
+        if told.sessions != tape.sessions:
+            raise KeyError("a session")
+        return Claims({"features": momentum(told)})
+
+    with pytest.raises(StudyError, match=r"mine raised KeyError on the market cut after 2018-"):
+        of(tape, claims)
+
+
+def test_refuses_a_market_without_bars_and_claims_from_before_it(tape):
+    with pytest.raises(ValueError, match="The tape for mine has no bars"):
+        of(tape._replace(bars=tape.bars.clear()), lambda now: Claims({}))
+    old = momentum(tape).with_columns(session=pl.lit(date(2000, 1, 3))).head(1)
+    with pytest.raises(ValueError, match="2000-01-03 in 'features', before the first"):
+        of(tape, lambda now: Claims({"features": pl.concat([momentum(now), old])}))
 
 
 def test_a_column_that_only_a_later_market_has_is_a_leak(tape):

@@ -1,6 +1,7 @@
 """The `afterclose audit` commands: what uses knowledge that it could not have had."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Look for knowledge from the future.", no_args_is_help=True)
 
 STYLES = {"clean": "green", "leak": "bold red", "nothing to judge": "yellow", "failed": "bold red"}
+STYLES |= {"not repeatable": "yellow", "last bits only": "yellow"}
+ADVICE = {
+    "not repeatable": "Two runs over one market differ: fix the seed, the order and the number of "
+    "threads, or name a `tolerance`, then audit again.",
+    "last bits only": "No more than rounding moved: use sums that do not depend on how many names "
+    "there are (math.fsum, or along sessions), or name a `tolerance`, then audit again.",
+}
 MOST_SILENT = 5  # columns that never answered, named in the table
 
 
@@ -56,7 +64,9 @@ def leaks(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     if as_json:
-        typer.echo(json.dumps([_plain(one) for one in found], default=str, indent=1))
+        typer.echo(
+            json.dumps([_plain(one) for one in found], default=str, indent=1, allow_nan=False)
+        )
     else:
         _show(found)
     if any(one.verdict != "clean" for one in found):
@@ -66,8 +76,13 @@ def leaks(
 def _plain(one: "Audit") -> dict[str, Any]:
     """Return an audit as names and values."""
     outputs = [output._asdict() | {"judged": output.judged} for output in one.outputs]
-    moves = [move._asdict() for move in one.moves]
+    moves = [move._asdict() | {"largest": _finite(move.largest)} for move in one.moves]
     return one._asdict() | {"verdict": one.verdict, "outputs": outputs, "moves": moves}
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a number that JSON has a word for."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _show(found: "list[Audit]") -> None:
@@ -93,6 +108,8 @@ def _show(found: "list[Audit]") -> None:
     for one in found:
         if one.moves:
             console.print(_moved(one))
+        if one.verdict in ADVICE:
+            console.print(Text(ADVICE[one.verdict]))
         if one.failure is not None:
             console.print(Text(f"{one.study} failed: {one.failure}"))
 
@@ -109,13 +126,22 @@ def _silent(silent: tuple[str, ...], columns: int) -> str:
 
 def _moved(one: "Audit") -> Table:
     table = Table(title=f"{one.study}: moved, and must not", box=None, title_justify="left")
-    for column in ("output", "column", "by", "sessions", "names", "first", "largest change"):
+    for column in (
+        "output",
+        "column",
+        "what",
+        "by",
+        "sessions",
+        "names",
+        "first",
+        "largest change",
+    ):
         number = column in ("sessions", "names", "largest change")
         table.add_column(column, justify="right" if number else "left")
     for move in one.moves:
         largest = "" if move.largest is None else f"{move.largest:.3g}"
         counts = f"{move.sessions:,}", f"{move.names:,}"
-        where = move.output, move.column, ", ".join(move.by)
+        where = move.output, move.column, move.kind, ", ".join(move.by)
         table.add_row(*where, *counts, str(move.first), largest)
     return table
 

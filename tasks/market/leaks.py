@@ -13,7 +13,7 @@ What no alteration moves in any session could not have failed: the audit says it
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
@@ -24,7 +24,10 @@ from tasks.market.tampered import TAMPERINGS, Tape, rewritten
 
 AGAIN, PAST = "run again", "past rewritten"
 MOMENTS = 6  # closes, spread evenly, that the future is altered after; `moments_of` adds others
-Verdict = Literal["clean", "leak", "nothing to judge", "failed"]
+# By gravity. What two runs over one market move says nothing of the future; what moves by no more
+# than rounding does is as likely a sum over another number of names.
+Kind = Literal["leak", "not repeatable", "last bits only"]
+Verdict = Literal["clean", "leak", "not repeatable", "last bits only", "nothing to judge", "failed"]
 
 
 class Claims(NamedTuple):
@@ -45,8 +48,10 @@ class Study(NamedTuple):
     Args:
         name: What the findings call it.
         claims: What it says by a tape, of all sessions it can. It must read nothing else.
-        tolerance: How far a number may move, relative to its size, before it counts: above 0
-            only for what does not give the same bits twice.
+        tolerance: How far a number may move, as a share of the larger of the two, before it
+            counts. Above 0 only for what does not give the same bits twice, or where it is `last
+            bits only` since the order of a sum follows the number of names: numpy's mean over a
+            wider grid does (`math.fsum`, or sums along sessions, do not, and need no tolerance).
     """
 
     name: str
@@ -68,6 +73,7 @@ class Move(NamedTuple):
     names: int
     first: date  # the earliest session that moved
     largest: float | None  # change of a number; None where nothing but text or gaps moved
+    kind: Kind
 
 
 class Output(NamedTuple):
@@ -96,14 +102,15 @@ class Audit(NamedTuple):
 
     @property
     def verdict(self) -> Verdict:
-        """Return `leak` where something moved, `clean` only where every output was judged.
+        """Return the gravest kind of what moved, and `clean` only where every output was judged.
 
         Where the study raised it is `failed`.
         """
         if self.failure is not None:
             return "failed"
-        if self.moves:
-            return "leak"
+        moved = {move.kind for move in self.moves}
+        if moved:
+            return next(kind for kind in get_args(Kind) if kind in moved)
         judged = all(output.judged for output in self.outputs)
         return "clean" if self.outputs and judged else "nothing to judge"
 
@@ -234,4 +241,14 @@ def _worst(output: str, column: str, found: Sequence[tuple[str, Difference]]) ->
         max(one.names for _, one in found),
         min(one.first for _, one in found),
         max(sizes, default=None),
+        _kind(found),
     )
+
+
+def _kind(found: Sequence[tuple[str, Difference]]) -> Kind:
+    """Return what to call a move: a column that differs between equal markets proves no leak."""
+    again = [one.last_bits for by, one in found if by == AGAIN]
+    altered = [one.last_bits for by, one in found if by != AGAIN]
+    if not all(again) or (again and all(altered)):
+        return "not repeatable"
+    return "last bits only" if all(altered) else "leak"

@@ -1,6 +1,7 @@
 """The audit of what is ours: sets, contests and models pass it, and a mistake in them does not."""
 
 import json
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,7 @@ from tasks.features.price import PRICE
 from tasks.learning import panel
 from tasks.learning.transforms import comparable
 from tasks.market.eventful import eventful_tape
-from tasks.market.leaks import Study, audit
+from tasks.market.leaks import Audit, Move, Study, audit
 from tasks.models import fitting
 from tests.tasks.planted_leaks import PLANTED, honest
 
@@ -179,6 +180,12 @@ def test_the_command_leaves_with_one_where_nothing_was_judged(run, bars, monkeyp
     answer = run("short", "--bars", str(bars))
     assert answer.exit_code == 1
     assert "nothing to judge" in answer.stdout
+
+
+def test_what_is_infinite_has_a_word_in_json():
+    move = Move("f", "a", ("cut",), 1, 1, date(2020, 1, 2), float("inf"), "leak")
+    found = Audit("mine", (), (move,), (), 1)
+    assert "Infinity" not in json.dumps(commands._plain(found), default=str)
 
 
 @pytest.mark.parametrize(

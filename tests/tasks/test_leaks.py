@@ -121,11 +121,44 @@ def test_what_gives_other_bits_each_time_is_found_and_may_be_tolerated(tape):
         noise = 1 + 1e-12 * random.random()
         return Claims({"features": momentum(told).with_columns(pl.col("momentum") * noise)})
 
-    (move,) = of(tape, claims).moves
+    found = of(tape, claims)
+    (move,) = found.moves
     assert AGAIN in move.by
+    assert found.verdict == "not repeatable"
     assert of(tape, claims, tolerance=1e-9).verdict == "clean"
     leaky = leaking("shift by -1")
     assert audit(Study("mine", leaky.claims, 1e-9), tape, moments=3).verdict == "leak"
+
+
+def test_rounding_that_follows_the_number_of_names_is_no_leak_and_not_clean(tape):
+    """Move the last bits by the width of the grid, as the order of numpy's sums over it does."""
+
+    def claims(told: Tape) -> Claims:
+        table = grid(told)
+        rounding = 1 + len(table.names) * 2.0**-52
+        return Claims({"features": rows(table, change(table.close_TN, 1) * rounding, "value")})
+
+    found = of(tape, claims)
+    assert found.verdict == "last bits only"
+    (move,) = found.moves
+    assert move.largest < 1e-15
+    assert of(tape, claims, tolerance=1e-9).verdict == "clean"
+
+
+def test_the_gravest_of_what_moved_is_the_verdict(tape):
+    random = np.random.default_rng(1)
+
+    def claims(told: Tape) -> Claims:
+        table = grid(told)
+        frame = rows(table, change(table.close_TN, -1), "ahead")
+        return Claims({"features": frame.with_columns(noise=random.random())})
+
+    found = of(tape, claims)
+    assert {move.column: move.kind for move in found.moves} == {
+        "ahead": "leak",
+        "noise": "not repeatable",
+    }
+    assert found.verdict == "leak"
 
 
 def test_refuses_to_judge_two_rows_of_one_name_and_session(tape):

@@ -53,7 +53,8 @@ def features(
     from flows.cli import ready
 
     ready()
-    from tasks.signals import Question, report_features
+    from tasks.features_report import report_features
+    from tasks.signals import Question
 
     question = Question(horizon, trades_at, max_dropped, min_names)
     try:

@@ -6,7 +6,6 @@ the end. Membership, sectors and sizes are those of each session.
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from tasks.market.lake import Lake
 from tasks.panels import history_of
 from tasks.prepare import context_of
 from tasks.roster import Roster
-from tasks.settings import calendar, data_folder, load_source, open_lake, resolve_session
+from tasks.settings import calendar, load_source
 
 if TYPE_CHECKING:
     from tasks.features.engine import FeatureSet
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
 HORIZONS = (1, 5, 10, 20, 60)
 SIZE = "dollar_volume_20"  # the feature of the price set that sizes go by
 SIZES = ("small", "middle", "large")  # thirds of a session's members by what is traded of them
-OWN_BARS = (
-    "Bars as the file gives them: no gate has judged them, dividends are not counted, and the "
-    "universe is whoever is in the file. If these are the survivors, all of it looks better."
-)
-OWN_SECTORS = "Sectors are those of the file, all along."
 
 
 class Question(NamedTuple):
@@ -52,71 +46,6 @@ class Answer(NamedTuple):
     names: int
     members: float  # a session, on average
     groups: dict[str, list[str]]  # grouping -> what its codes stand for
-
-
-def report_features(
-    features: str,
-    *,
-    source: str,
-    universe: str,
-    bars: Path | None,
-    sectors: Path | None,
-    question: Question,
-    as_of: date | None,
-) -> tuple[Path, pl.DataFrame]:
-    """Measure a set, write its page, and return the page's path and the strengths."""
-    from tasks.reports.features import Studied, features_page
-
-    if bars is not None:
-        answer = _of_own_bars(features, bars, sectors, question, as_of)
-        where, warn = bars.stem, f"{OWN_BARS} {OWN_SECTORS if sectors else ''}".strip()
-        data = f"{bars.name}, every name with a close"
-    else:
-        settings = load_source(source)
-        question = question._replace(trades_at=settings.trades_at)
-        session = resolve_session(source, as_of, None).session
-        answer = stored_signals(
-            open_lake(), features, source, universe, question=question, as_of=session
-        )
-        where, warn = f"{source}_{universe}", ""
-        data = f"{settings.title}, universe {universe}"
-    studied = Studied(
-        features=features,
-        data=data,
-        sessions=answer.sessions,
-        names=answer.names,
-        members=answer.members,
-        horizon=question.horizon,
-        trades_at=question.trades_at,
-        max_dropped=question.max_dropped,
-        groups=answer.groups,
-        warn=warn,
-    )
-    path = data_folder() / "reports" / "features" / f"{features}_{where}_{question.horizon}.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(features_page(answer.worth, studied), encoding="utf-8")
-    answer.worth.strength.write_csv(path.with_suffix(".csv"))
-    return path, answer.worth.strength
-
-
-def _of_own_bars(
-    features: str, bars: Path, sectors: Path | None, question: Question, as_of: date | None
-) -> Answer:
-    from tasks.features.bars import grid_for
-    from tasks.features_file import bars_of, scanned
-
-    own = bars_of(bars, None)
-    days = own.rows["session"].unique().sort().to_list()
-    chosen = with_size(features)
-    grid = grid_for(chosen, own, days)
-    grid = grid.until(sum(day <= as_of for day in days)) if as_of else grid
-    told: dict[str, str] = {}
-    if sectors is not None:
-        table = scanned(sectors).collect()
-        if absent := [name for name in ("symbol", "sector") if name not in table.columns]:
-            raise ValueError(f"{sectors} lacks {', '.join(absent)}: expected symbol, sector.")
-        told = dict(table.select("symbol", "sector").drop_nulls().iter_rows())
-    return own_signals(grid, chosen, question=question, sectors=told)
 
 
 class _Ground(NamedTuple):
@@ -211,6 +140,8 @@ def _answer(
 
     own = FEATURE_SETS[chosen.name]().features  # without the one that only sizes go by
     values = _dense(frames, chosen.columns, ground)
+    if not ground.member_TN.any():
+        raise ValueError("There is no member on any session: nothing can be judged.")
     codes = _groups(values[SIZE], ground)
     against = yardstick(
         _labels(ground, question),

@@ -165,8 +165,8 @@ def _strength(signals: dict[str, tuple[Judged, Signal]], against: Yardstick) -> 
         for place, (feature, signal) in enumerate(signals.values())
     ]
     frame = pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
-    order = ["p", pl.col("t").abs(), pl.col("rank_ic").abs(), "feature"]
-    return frame.sort(*order, descending=[False, True, True, False], nulls_last=True)
+    order = [pl.col("p"), pl.col("t").abs(), pl.col("rank_ic").abs(), pl.col("feature")]
+    return frame.sort(order, descending=[False, True, True, False], nulls_last=True)
 
 
 def _means(

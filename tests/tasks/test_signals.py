@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import ingest, judge
+from tasks import ingest, judge, signals
 from tasks.features import FEATURE_SETS
 from tasks.features.grid import Grid
 from tasks.settings import open_lake
@@ -124,3 +124,54 @@ def test_judges_a_source_over_the_members_of_a_universe(build):
         answer = stored_signals(open_lake(), "price", "tiny", "everyone", question=asked, as_of=day)
         assert answer.worth.strength.height > 10
         assert answer.sessions[-1] == day
+
+
+@pytest.mark.slow
+def test_what_is_told_later_moves_nothing_of_an_earlier_session(build, monkeypatch):
+    """Members, sectors, sizes and rank ICs up to a session are those that it could know."""
+    with build("house").open():
+        first, last = date(2020, 12, 17), date(2020, 12, 30)
+        ingest.land_deliveries.fn("tiny", last)
+        judge.judge_deliveries.fn("tiny", last)
+        lake = open_lake()
+        bars = lake.read("bars", where={"source": ["tiny"]})
+        asked = Question(horizon=1, trades_at="open", max_dropped=0.9, min_names=5)
+        kept = {}
+        for told in (first, last):
+            ground = signals._stored_ground(lake, "tiny", "everyone", told)
+            answer = stored_signals(lake, "price", "tiny", "everyone", question=asked, as_of=told)
+            kept[told] = ground, answer
+        (before, judged), (after, again) = kept[first], kept[last]
+        rows = len(before.sessions)
+        assert rows < len(after.sessions)
+        place = [after.instruments.index(name) for name in before.instruments]
+        np.testing.assert_array_equal(before.member_TN, after.member_TN[:rows, place])
+        assert before.sectors == after.sectors[:rows]
+        own = judged.worth.daily.drop_nulls("rank_ic")
+        both = own.join(again.worth.daily, on=["session", "feature"], suffix="_again")
+        assert both.height > 100
+        assert both["rank_ic"].equals(both["rank_ic_again"].alias("rank_ic"))
+        assert bars["session"].max() > first
+
+
+@pytest.mark.slow
+def test_a_name_counts_as_member_and_in_its_sector_only_from_when_it_was_told(build):
+    with build("house").open():
+        day = date(2020, 12, 17)
+        ingest.land_deliveries.fn("tiny", day)
+        judge.judge_deliveries.fn("tiny", day)
+        lake = open_lake()
+        listings = lake.read("listings", where={"source": ["tiny"]})
+        name, night = listings["instrument"][0], date(2020, 12, 10)
+        late = pl.when(pl.col("instrument") == name).then(pl.lit(night)).otherwise("known_on")
+        lake.replace(
+            "listings", listings.with_columns(late.alias("known_on")), over={"source": ["tiny"]}
+        )
+        ground = signals._stored_ground(lake, "tiny", "everyone", day)
+        known = [
+            session
+            for session, told in zip(*ground[:1], ground.sectors, strict=True)
+            if name in told
+        ]
+        assert known
+        assert min(known) == night

@@ -118,14 +118,13 @@ def changes(block: Block) -> moments.Paired:
 
 def _listed(block: Block) -> rolling.Counted:
     """Return a function from a count to the sessions of those since the name's first bar."""
-    listed_RN = np.logical_or.accumulate(~np.isnan(block.once(close)), axis=0)
-    return rolling.counts(listed_RN, block.sessions)
+    return rolling.counts(block.once(Block.listed), block.sessions)
 
 
 def _places(block: Block, make: Callable[[Block], Array], sign: float) -> rolling.Walk:
     """Return the walk of the lag of the extreme: a missing value is taken for it."""
     values_RN = block.once(make) * sign
-    listed_RN = np.logical_or.accumulate(~np.isnan(block.once(close)), axis=0)[-len(values_RN) :]
+    listed_RN = block.once(Block.listed)[-len(values_RN) :]
     values_RN = np.where(np.isnan(values_RN), np.inf, values_RN)
     return rolling.places(np.where(listed_RN, values_RN, -np.inf), block.sessions)
 

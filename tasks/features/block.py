@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Made = TypeVar("Made")
 Rest = TypeVarTuple("Rest")
+LISTED = "listed"  # the input that tells, for partial windows, since when a name has bars
 ENOUGH = 0.8  # least share of a window's values that must be observed
 
 
@@ -92,6 +93,12 @@ class Block:
     def volume(self, rows: int | None = None) -> Array:
         """Return the last `rows` of volume in the newest session's shares."""
         return self._adjusted("volume", rows, to_newest=np.multiply)
+
+    def listed(self) -> Flags:
+        """Return on which rows a name has had a close before: as many rows as closes."""
+        if LISTED in self._reach:
+            return np.asarray(self.raw(LISTED) == 1)
+        return np.logical_or.accumulate(np.isfinite(self.raw("close")), axis=0)
 
     def newest(self, name: str) -> Array:
         """Return an input at each session itself: (sessions, names)."""

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.features.block import Array, Block
+from tasks.features.block import LISTED, Array, Block
 from tasks.features.grid import (
     INPUTS,
     Grid,
@@ -129,7 +129,11 @@ def grid_features(
             enough.
     """
     place = {session: row for row, session in enumerate(grid.sessions)}
+    if len(sessions) and place[sessions[-1]] - place[sessions[0]] + 1 != len(sessions):
+        raise ValueError(f"Sessions from {sessions[0]} to {sessions[-1]} must have no hole.")
     size = _block_size(chosen, len(grid.instruments))
+    if partial:
+        grid = grid.with_listed()
     for start in range(0, len(sessions), size):
         stretch = sessions[start : start + size]
         first, last = place[stretch[0]], place[stretch[-1]]
@@ -180,6 +184,12 @@ def _stretches(
         yield run
 
 
+def _reach(chosen: FeatureSet, *, partial: bool) -> dict[str, int]:
+    """Return how many sessions of each input a block needs, with what partial windows do."""
+    reach = chosen.reach
+    return reach | {LISTED: reach["close"]} if partial and "close" in reach else reach
+
+
 def _block_size(chosen: FeatureSet, names: int) -> int:
     wide = OUTPUT // max(len(chosen.features) * names, 1)
     return max(1, min(SESSIONS, wide))
@@ -194,7 +204,7 @@ def _computed(
     partial: bool,
 ) -> pl.DataFrame:
     """Return the features of one block; its last night shows all but `odd` names as they were."""
-    reach, count = chosen.reach, len(stretch)
+    reach, count = _reach(chosen, partial=partial), len(stretch)
     odd = odd if count > 1 else odd[:0]
     traded_TN, values, waiting = [], np.empty((0, 0, 0), np.float32), list[Night]()
     for row, grid in enumerate(nights):
@@ -225,7 +235,7 @@ def _fill_nights(
     """Write the features of names on their own nights into (F, T, N)."""
     rows_M = np.concatenate([np.full(one.places.size, one.row) for one in nights])
     places_M = np.concatenate([one.places for one in nights])
-    block = stacked(nights, chosen.reach, partial=partial)
+    block = stacked(nights, _reach(chosen, partial=partial), partial=partial)
     for made, column in zip(_features(block, chosen), values, strict=True):
         column[rows_M, places_M] = made[0, : places_M.size]
 

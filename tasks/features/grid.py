@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.features.block import Array, Block, Slab
+from tasks.features.block import LISTED, Array, Block, Slab
 from tasks.market.history import FIELDS, View
 
 Places = NDArray[np.int64]
@@ -29,6 +29,11 @@ class Grid(NamedTuple):
         """Return the first `rows` sessions."""
         inputs = {name: values[:rows] for name, values in self.inputs.items()}
         return Grid(self.sessions[:rows], self.instruments, inputs, self.split[:rows])
+
+    def with_listed(self) -> "Grid":
+        """Return the grid with the input `listed`: 1 from a name's first close on, 0 before."""
+        listed = np.logical_or.accumulate(self.inputs["close"] > 0, axis=0)
+        return self._replace(inputs={**self.inputs, LISTED: listed.astype(np.float64)})
 
     def last(self, name: str, rows: int) -> Array:
         """Return the last `rows` of an input, as many as there are: none where it is unknown."""

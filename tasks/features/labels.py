@@ -105,7 +105,7 @@ def _refuse(horizon: int, delisting_return: float, delisting_sessions: int) -> N
 
 def _gone_from(view: View, *, sessions: int) -> Places:
     """Return the first session since which each name is gone; past all sessions where it is not."""
-    seen_TN = np.isfinite(view.close_TN) | np.isfinite(view.open_TN)
+    seen_TN = _positive(view.close_TN) | _positive(view.open_TN)
     silent_N = np.where(seen_TN.any(axis=0), np.argmax(seen_TN[::-1], axis=0), len(seen_TN))
     return np.asarray(np.where(silent_N >= sessions, len(seen_TN) - silent_N, len(seen_TN)))
 

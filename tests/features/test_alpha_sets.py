@@ -11,7 +11,9 @@ from tasks.features.alpha158 import ALPHA126, ALPHA158
 from tasks.features.alpha360 import ALPHA360
 from tasks.features.bars import grid_from, own_bars
 from tasks.features.engine import grid_features
+from tasks.features.grid import Grid
 
+DAYS_200 = np.arange(200.0)
 SESSIONS = [date(2020, 1, 1) + timedelta(days=i) for i in range(180)]
 NAMES = 8
 BAR_COMBINATIONS = {
@@ -135,3 +137,20 @@ def test_partial_windows_of_alpha360_need_no_more_than_the_bar_itself():
     newest = found.filter(pl.col("session") == SESSIONS[29])
     told = {name for name in ALPHA360.columns if newest[name].null_count() == 0}
     assert told == {name for name in ALPHA360.columns if int(re.sub(r"\D", "", name)) < 30}
+
+
+def test_partial_windows_do_not_depend_on_the_block_after_a_long_suspension():
+    closes = np.where((DAYS_200 >= 100) & (DAYS_200 < 180), np.nan, 10 + np.sin(DAYS_200))[:, None]
+    inputs = dict.fromkeys(("open", "high", "low", "close", "volume", "vwap"), closes)
+    sessions = tuple(date(2020, 1, 1) + timedelta(days=int(day)) for day in DAYS_200)
+    grid = Grid(sessions, ("AAA",), inputs, np.ones(closes.shape))
+    whole = pl.concat(grid_features(grid, ALPHA158, sessions, partial=True))
+    alone = pl.concat(grid_features(grid, ALPHA158, sessions[182:183], partial=True))
+    assert whole.filter(pl.col("session") == sessions[182]).equals(alone)
+
+
+def test_sessions_with_a_hole_are_refused():
+    sessions = tuple(date(2020, 1, 1) + timedelta(days=day) for day in range(5))
+    grid = Grid(sessions, ("AAA",), {"close": np.ones((5, 1))}, np.ones((5, 1)))
+    with pytest.raises(ValueError, match="must have no hole"):
+        next(grid_features(grid, ALPHA158, [sessions[1], sessions[3]]))

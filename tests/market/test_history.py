@@ -238,3 +238,20 @@ def test_rolling_day_by_day_ends_where_one_roll_does(rows, acts, prints):
     columns = np.stack([getattr(view, name) for name in ARRAYS])
     for n, instrument in enumerate(view.instruments):
         assert np.ascontiguousarray(columns[:, :, n]).tobytes() == stepped[4, instrument]
+
+
+def test_names_that_a_block_would_show_wrongly_are_told_to_the_row():
+    """Rows 1 to 4 are looked at for the nights of sessions 3 and 4."""
+    none = [(DAYS[s], name, DAYS[s], 1.0) for s in range(5) for name in "abcdef"]
+    late = [(DAYS[s], "late", DAYS[k], 1.0) for s, k in ((0, 4), (1, 1), (2, 3), (3, 3), (4, 4))]
+    edge = [(DAYS[1], "edge", DAYS[4], 1.0)]
+    splits = actions(
+        (DAYS[1], "a", "split", 2.0, DAYS[1]),  # on the oldest row: nothing before it is restated
+        (DAYS[2], "b", "split", 2.0, DAYS[2]),
+        (DAYS[4], "c", "split", 2.0, DAYS[4]),
+        (DAYS[1], "d", "dividend", 2.0, DAYS[4]),
+        (DAYS[1], "e", "split", 2.0, DAYS[4]),
+    )
+    market = History(bars(*none, *late, *edge), splits, DAYS, prints="first")
+    odd = market.unsteady(DAYS[3], DAYS[4], rows=3)
+    assert [market.instruments[place] for place in odd] == ["b", "c", "e", "edge"]

@@ -163,6 +163,13 @@ def test_a_price_that_never_moves_has_no_shape_and_no_noise_in_its_place():
         assert found[name] is None, name
 
 
+def test_a_price_that_grows_at_one_rate_has_no_shape_in_its_last_bits():
+    for rate in (0.0001, 0.0003, 0.002, 0.01):
+        found = features(close=[10 * (1 + rate) ** session for session in range(ROWS)])
+        assert found["skew_60"] is None
+        assert found["autocorrelation_60"] is None
+
+
 def test_nothing_traded_is_null_not_infinite():
     found = features(volume=[0.0] * ROWS)
     for name in ("dollar_volume_20", "volume_1_20", "illiquidity_20", "signed_volume_20"):

@@ -101,7 +101,7 @@ def shifted(tape: Tape, as_of: date, random: Random) -> Tape:
     def shift(name: str) -> pl.DataFrame:
         frame: pl.DataFrame = getattr(tape, name)
         late = frame.filter(~_known(as_of))
-        for column in {DAYS[name], "known_on"} - {"period_end"}:
+        for column in ("known_on",) if name == "fundamentals" else (DAYS[name], "known_on"):
             late = late.sort(column).join_asof(
                 moved, left_on=column, right_on="day", strategy="forward"
             )
@@ -189,16 +189,36 @@ def _known(as_of: date) -> pl.Expr:
 
 def _garbled(frame: pl.DataFrame, name: str, random: Random) -> pl.DataFrame:
     """Return `frame` with other numbers: each times a lognormal factor, so that no sign moves."""
+    if name == "bars":
+        return _other_bars(frame, random)
     said = [column for column in SAID[name] if column in frame.columns]
     numbers = [column for column in said if frame.schema[column].is_numeric()]
     factors = np.exp(random.normal(0.0, 0.5, (frame.height, len(numbers))))
     if name == "members":
-        flipped = pl.Series(random.random(frame.height) < 0.5)
-        other = pl.when(flipped).then(1 - pl.col("member")).otherwise("member")
-        return frame.with_columns(member=other)
+        flips = pl.Series(random.random(frame.height) < 0.5)
+        return frame.with_columns(member=(pl.col("member") - flips.cast(pl.Int64)).abs())
     return frame.with_columns(
         pl.col(column) * pl.Series(factors[:, place]) for place, column in enumerate(numbers)
     )
+
+
+def _other_bars(bars: pl.DataFrame, random: Random) -> pl.DataFrame:
+    """Return bars of another market that could be one: each row's low is lowest, its high highest.
+
+    A study that looks over its input first must get as far as computing.
+    """
+    level, volume = (pl.Series(np.exp(random.normal(0.0, 0.5, bars.height))) for _ in range(2))
+    wide = {name: pl.Series(np.exp(random.exponential(0.05, bars.height))) for name in PRICES}
+    low, high = pl.col("low") * level / wide["low"], pl.col("high") * level * wide["high"]
+    prices = {"low": low, "high": high}
+    for name in ("open", "close", "vwap"):
+        if name in bars.columns:
+            inside = low + pl.Series(random.random(bars.height)) * (high - low)
+            value = pl.coalesce(inside.clip(low, high), pl.col(name) * level)
+            prices[name] = pl.when(pl.col(name).is_not_null()).then(value)
+    if "adj_close" in bars.columns:
+        prices["adj_close"] = pl.col("adj_close") * level * wide["adj_close"]
+    return bars.with_columns(pl.col("volume") * volume, **prices)
 
 
 def _told_anew(frame: pl.DataFrame, name: str, moment: _Moment) -> pl.DataFrame:

@@ -111,6 +111,23 @@ def test_a_rewritten_past_keeps_its_rows_and_leaves_what_comes_after(tape):
     assert other.sessions == tape.sessions
 
 
+def test_an_altered_market_could_be_one(tape):
+    """Whoever looks over his input before he computes must get as far as computing."""
+    others = [altered(tape, name, 60) for name in TAMPERINGS]
+    others.append(rewritten(tape, tape.sessions[60], np.random.default_rng(0)))
+    for other in others:
+        for name in ("open", "close", "vwap"):
+            assert other.bars.filter(pl.col("low") > pl.col(name) * (1 + 1e-12)).is_empty()
+            assert other.bars.filter(pl.col("high") < pl.col(name) * (1 - 1e-12)).is_empty()
+        assert other.bars.filter(pl.col("low") <= 0).is_empty()
+
+
+def test_the_rows_of_a_shifted_market_have_one_order(tape):
+    other = altered(tape, "shifted", 60)
+    late = other.bars.filter(pl.col("known_on") > tape.sessions[60])
+    assert late["known_on"].is_sorted()
+
+
 def test_nothing_is_altered_after_the_last_session(tape):
     for name in TAMPERINGS:
         other = altered(tape, name, len(tape.sessions) - 1)

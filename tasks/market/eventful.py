@@ -24,13 +24,13 @@ ENDS = (36, 28)  # sessions before the last one on which two names are delisted
 IN_INDEX, CHANGES = 0.7, 0.2  # shares of the names
 ITEMS = (
     *("revenue", "operating_income", "net_income", "assets", "liabilities", "equity", "cash"),
-    "shares",
+    *("current_assets", "current_liabilities", "shares"),
 )
 NAMES_OF_SERIES = {  # value at the start, and its daily moves
     "vix": (18.0, 1.0),
     "wti": (60.0, 1.2),
     "EURUSD": (1.15, 0.006),
-    **{f"yield_{term}": (3.0, 0.05) for term in ("3m", "2y", "10y", "30y")},
+    **{f"yield_{term}": (3.0, 0.05) for term in ("3m", "2y", "10y", "30y", "aaa", "baa")},
 }
 
 

@@ -29,7 +29,7 @@ def test_the_eventful_market_has_what_trips_a_study(tape):
     assert filed.select("instrument", "item", "period_end").is_duplicated().any()
     assert tape.members["member"].unique().sort().to_list() == [0, 1]
     assert tape.listings["sector"].n_unique() > 2
-    assert tape.series["name"].n_unique() == 7
+    assert tape.series["name"].n_unique() == 9
 
 
 def test_the_same_seed_gives_the_same_market():

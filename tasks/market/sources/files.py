@@ -2,7 +2,8 @@
 
 A payload keeps what the folder held of one night: a file as it lies there, or that night's rows of
 a table of many nights, in the vendor's own columns and order. Reading a kept payload back needs no
-folder. History in one go is a single night that holds every row.
+folder. History in one go is a single night that holds every row. Rows are bars, or values of
+series where the settings name some.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ from tasks.market.sources.kept_nights import (
 from tasks.market.sources.listing_files import intervals_of
 from tasks.market.sources.protocol import DataSource, Delivery, Payload
 from tasks.market.sources.tables import as_day, packed, table_of
+from tasks.market.sources.value_files import values_of
 
 NIGHT_NAMES = ("%Y%m%d", "%Y-%m-%d")  # how a file may say its night where nothing else does
 
@@ -40,7 +42,8 @@ class FilesData(DataSource):
     """
 
     def __init__(self, conf: FilesSource, folder: Path | None):
-        side.known_columns(conf.columns)
+        if not conf.series:
+            side.known_columns(conf.columns)
         self._conf = conf
         self._folder = folder
 
@@ -81,6 +84,8 @@ class FilesData(DataSource):
 
     def normalise(self, payloads: Sequence[Payload]) -> Delivery:
         """Read one night's payloads; names already listed before that night need not be in it."""
+        if self._conf.series:
+            return values_of(payloads, self._conf)
         return delivery_of(payloads, self._conf)
 
     def _payload(self, night: date, request: str, body: bytes) -> Payload:
@@ -105,11 +110,16 @@ class FilesData(DataSource):
                 yield self._payload(night, f"{ROWS} {self._conf.log}", b"")
 
     def _all_rows(self, wanted: list[date]) -> Iterator[Payload]:
-        """Yield history in one go, from where the source starts to its only night."""
+        """Yield history in one go, from where the source starts to its only night.
+
+        Of series it is whole: what was known at the start may be dated before it.
+        """
         table, column = self._scan(), self._conf.columns["session"]
-        day = self._day(table, column)
+        day, first = self._day(table, column), self._conf.starts
+        if self._conf.series:
+            first = date.min
         for night in wanted:
-            told = day.is_between(self._conf.starts, night) | day.is_null()
+            told = day.is_between(first, night) | day.is_null()
             body = packed(table.filter(told).collect())
             yield self._payload(night, f"{ROWS} {self._conf.tables}", body)
 

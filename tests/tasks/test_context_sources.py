@@ -9,12 +9,18 @@ import polars as pl
 import pytest
 
 from flows import steps
-from tasks import ingest, judge, prepare, settings
+from tasks import backfill, ingest, judge, prepare, settings
 from tasks.market.frames import SERIES, shaped
 from tasks.settings import calendar, open_lake
 from tests.house import CONTEST, SOURCE, House
 
 NIGHT = date(2020, 12, 17)
+SPRING = date(2015, 4, 17)
+EARLIER = (
+    SOURCE.replace("2020-01-02", "2014-09-02")
+    .replace("2020-12-14", "2015-04-13")
+    .replace("2020-12-30", "2015-04-24")
+)
 
 
 def told(days: list[date]) -> pl.DataFrame:
@@ -52,6 +58,36 @@ def test_features_read_the_series_of_a_context(house, caplog):
     named = set(caplog.text.split("for want of an input: ")[1].splitlines()[0].split(", "))
     assert {"yield_level", "oil_exposure_120", "term_spread"} <= named
     assert not {"vix_level", "vix_move", "vix_exposure_120"} & named
+
+
+@pytest.mark.slow
+def test_folders_of_series_feed_the_features_of_2015(house, shared_data, monkeypatch, caplog):
+    others = ("macro_daily", "oil_daily", "ecb_offline")
+    house.write("sources", "tiny", f"{EARLIER}context: [{', '.join(others)}]\n")
+    for other in others:
+        text = (settings.PACKAGED / "sources" / f"{other}.yaml").read_text()
+        house.write("sources", other, text)
+    monkeypatch.setenv("AFTERCLOSE_MARKETS", str(shared_data / "multi"))
+    monkeypatch.setattr(steps, "tried", lambda _, __, task, *given: (task.fn(*given), None))
+    steps.bring_others("tiny", SPRING)
+    for other in others:
+        (verdict,) = backfill.verdict_list(open_lake(), other)
+        assert (verdict["verdict"], verdict["quarantined"]) == ("pass", 0)
+    ingest.land_deliveries.fn("tiny", SPRING)
+    judge.judge_deliveries.fn("tiny", SPRING)
+    with caplog.at_level(logging.INFO, logger="night"):
+        prepare.prepare_features.fn("tiny", SPRING)
+    newest = open_lake().read("features/context").filter(pl.col("session") == SPRING)
+    values = pl.read_parquet(shared_data / "multi" / "macro_series.parquet").sort("date")
+    vix = values.filter(pl.col("symbol") == "vix", pl.col("date") <= SPRING)["value"][-252:]
+    wanted = (vix[-1] - statistics.fmean(vix)) / statistics.stdev(vix)
+    assert newest["vix_level"].unique().item() == pytest.approx(wanted, rel=1e-6)
+    assert newest["credit_spread"].unique().item() == pytest.approx(4.54 - 3.64)  # of March
+    for name in ("vix", "oil", "eurusd"):
+        assert newest[f"{name}_exposure_120"].n_unique() > 20
+        assert newest.select(f"{name}_level", f"{name}_move").null_count().row(0) == (0, 0)
+    named = set(caplog.text.split("for want of an input: ")[1].splitlines()[0].split(", "))
+    assert all(name.startswith(("yield", "term")) for name in named)
 
 
 def test_what_stands_beside_a_source_is_brought_before_it_and_whole(house, monkeypatch):

@@ -55,7 +55,7 @@ def same(one: pl.DataFrame, other: pl.DataFrame) -> bool:
     return numbers[0].to_numpy().tobytes() == numbers[1].to_numpy().tobytes()
 
 
-LARGE = {"everything"}  # made of other sets
+LARGE = {"alpha158", "alpha360", "everything", "families"}  # as the others, but slow
 
 
 @pytest.fixture(

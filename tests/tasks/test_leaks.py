@@ -31,6 +31,7 @@ def momentum(tape: Tape) -> pl.DataFrame:
     return rows(told, change(told.close_TN, 5), "momentum")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANTED)
 def test_finds_each_planted_leak_and_not_its_honest_twin(name, tape):
     found = audit(leaking(name), tape, moments=3)
@@ -56,6 +57,7 @@ def test_a_label_from_the_close_of_the_decision_moves_with_the_past(tape):
     assert move.sessions == 1  # the label of the close itself: later ones begin later
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 7])
 def test_finds_a_trace_of_tomorrow_in_one_name_and_one_column_on_even_days(tape, place):
     name = grid(tape).names[place]
@@ -211,6 +213,7 @@ def test_looks_right_after_each_fit_and_where_names_have_gaps(tape):
     assert moments_of({}, {}, tape, count=2) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["month ends", "Fridays", "eves of holidays"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_finds_what_looks_ahead_on_one_kind_of_day_alone(kind, seed):
@@ -233,6 +236,7 @@ def test_finds_what_looks_ahead_on_one_kind_of_day_alone(kind, seed):
     assert of(tape, claims).verdict == "leak"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_finds_a_label_of_the_gone_that_begins_at_the_close_of_its_decision(seed):
     tape = eventful_tape(seed=seed, names=20, sessions=110)

@@ -73,4 +73,7 @@ def test_without_a_test_there_is_no_error_and_no_t():
     found = worth()
     bare = found.strength.with_columns(error=None, t=None, p=None)
     page = features_page(found._replace(strength=bare), STUDIED)
-    assert 'class="soft">\u00b1' not in page.split("<h2>Every feature</h2>")[1].split("Errors allow")[0]
+    assert (
+        'class="soft">\u00b1'
+        not in page.split("<h2>Every feature</h2>")[1].split("Errors allow")[0]
+    )

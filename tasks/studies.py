@@ -143,6 +143,8 @@ def _scores(
 
     marks = {"fitted_on": pl.Date, "weights_hash": pl.String}
     frames = [pl.DataFrame(schema={**SCORES, **marks})]
+    # An altered market may have nobody on the session of a fit: then there is no such fit.
+    learned = {fit: label_TN for fit, label_TN in learned.items() if fit in panel.sessions}
     starts = [panel.sessions.index(fit) for fit in learned]
     ends = [*starts, len(panel.sessions)][1:]
     for (fitted_on, label_TN), begin, end in zip(learned.items(), starts, ends, strict=True):

@@ -9,6 +9,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
 	&& echo $$p && break; done)
 ARGS ?=
+# The tests on every core, up to four; ARGS="-n 0" for one process.
+SPREAD := -n auto --maxprocesses 4 --dist worksteal
 # Which torch to fetch, for example TORCH_BACKEND=cpu; empty is what the registry gives.
 TORCH_BACKEND ?=
 
@@ -36,11 +38,11 @@ tour: .venv/.ready ## walk through ten simulated nights as they can really go
 
 .PHONY: test
 test: .venv/.ready-dev ## pass all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 .PHONY: test-fast
 test-fast: .venv/.ready-dev ## pass the tests that take no time
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest $(SPREAD) -m "not slow" $(ARGS)
 
 .PHONY: check
 check: .venv/.ready-dev ## lint, formatting and types

@@ -20,7 +20,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(GUARD))
-sys.modules.pop("sitecustomize", None)
+if Path(getattr(sys.modules.get("sitecustomize"), "__file__", None) or "").parent != GUARD:
+    sys.modules.pop("sitecustomize", None)  # the system's; a worker of the tests has ours already
 
 import sitecustomize  # noqa: E402, F401 - the guard, not the system's
 

@@ -22,7 +22,7 @@ from tasks.market.fundamentals import STALE_DAYS, is_annual, trailing_year
 
 Array = NDArray[np.float64]
 Days = NDArray[np.int64]  # since 1970-01-01
-STALE_WEEKDAYS = 5  # a daily series may be so old, a slower one so late
+STALE_WEEKDAYS = 5  # a series may be so late
 STEPS = 3  # newest steps of a series that tell how often it comes
 YEAR = ":year"
 YEARS_BACK = 4  # of filings that the sum over a year may rest on
@@ -129,9 +129,9 @@ def _standing(events: _Events, days_T: Days, width: int) -> tuple[Array, Days]:
 def _series_events(series: pl.DataFrame) -> _Events:
     """Return the prints of one series that stood as its newest value; value null is NaN.
 
-    A daily value is stale five weekdays after its session, one that comes less often when its
-    successor is five weekdays late: as many weekdays after it became known as lay between its
-    session and the one before, and five more. A first value counts as daily.
+    A value is stale when its successor is five weekdays late: as many weekdays after it first
+    became known as lay between its session and the one before, and five more. A first value has
+    no step yet and stands for five weekdays.
     """
     told = (
         series.with_columns(effective=pl.max_horizontal("session", "known_on"))
@@ -147,10 +147,7 @@ def _series_events(series: pl.DataFrame) -> _Events:
     usual = np.zeros(distinct.size, np.int64)  # of the steps known then, the least of a few
     if steps.size:
         usual[1:] = pl.Series(steps).rolling_min(STEPS, min_samples=1).to_numpy()
-    step = usual[place]
-    start = np.where(step > STALE_WEEKDAYS, first, session)
-    weekdays = np.where(step > STALE_WEEKDAYS, step, 0) + STALE_WEEKDAYS
-    until = np.busday_offset(start, weekdays, roll="forward")
+    until = np.busday_offset(first, usual[place] + STALE_WEEKDAYS, roll="forward")
     return _Events(
         _day_numbers(told["effective"]),
         np.zeros(told.height, np.int64),

@@ -75,11 +75,17 @@ def test_a_value_taken_back_is_null_until_the_next_session():
     assert equal(at(found, MONDAY + 1, MONDAY + 2, MONDAY + 3), [MONDAY + 1, NOTHING, MONDAY + 3])
 
 
-@pytest.mark.parametrize("lag", [0, 1])
-def test_a_daily_value_is_stale_after_five_weekdays(lag):
+@pytest.mark.parametrize("lag", [0, 1, 9])
+def test_a_daily_value_is_stale_when_its_successor_is_five_weekdays_late(lag):
     last = MONDAY + 8
     found = series(daily(9, lag=lag))
-    assert equal(at(found, last + lag, last + 5, last + 6), [last, last, NOTHING])
+    known = last + lag
+    assert equal(at(found, known, known + 6, known + 7), [last, last, NOTHING])
+
+
+def test_a_first_value_stands_for_five_weekdays():
+    found = series(daily(1))
+    assert equal(at(found, MONDAY, MONDAY + 5, MONDAY + 6), [MONDAY, MONDAY, NOTHING])
 
 
 def test_a_monthly_value_stands_until_its_successor_is_five_weekdays_late():
@@ -91,15 +97,16 @@ def test_a_monthly_value_stands_until_its_successor_is_five_weekdays_late():
     # August's is known on 2018-09-03, and June had 21 weekdays, the least of the last steps
     assert by_day[date(2018, 10, 9)] == 8
     assert np.isnan(by_day[date(2018, 10, 10)])
-    # a first value has no step yet, and counts as daily: January's is stale when it is known
-    assert np.isnan(by_day[date(2018, 2, 1)])
+    # a first value has no step yet
+    assert by_day[date(2018, 2, 8)] == 1
+    assert np.isnan(by_day[date(2018, 2, 9)])
 
 
 def test_a_pause_of_a_daily_series_does_not_make_it_slow():
     paused = pl.concat([daily(4), daily(40).tail(4)])
     last = MONDAY + 39
     assert np.isnan(series(paused)[MONDAY + 20])
-    assert np.isnan(series(paused)[last + 6])
+    assert np.isnan(series(paused)[last + 7])
 
 
 def test_a_series_that_nobody_tells_is_null():

@@ -18,6 +18,7 @@ class Segment(NamedTuple):
     """K consecutive sessions, with the look-back before them, and what came of them."""
 
     features_NTF: Tensor  # T = look_back - 1 + K
+    member_NK: Tensor
     label_NK: Tensor
     known_NK: Tensor  # where there is a label to learn from
 
@@ -26,19 +27,15 @@ class Forecaster(LightningModule):
     """Fit `net` to the standardised labels, and judge it by its rank IC.
 
     Args:
-        net: Maps features (N, T, F) to one score per name (N,), or densely to (N, K).
-        look_back: Sessions one score of the net sees.
+        net: Maps features (N, T, F) and members (N, K) to scores (N, K).
         loss: A name in `LOSSES`.
         learning_rate: AdamW step size.
         weight_decay: AdamW shrinkage, the net's main guard against noise.
     """
 
-    def __init__(
-        self, net: Net, *, look_back: int, loss: str, learning_rate: float, weight_decay: float
-    ):
+    def __init__(self, net: Net, *, loss: str, learning_rate: float, weight_decay: float):
         super().__init__()
         self.net = net
-        self.look_back = look_back
         self.loss = LOSSES[loss]
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -48,10 +45,10 @@ class Forecaster(LightningModule):
         self._seen: list[Tensor] = []
         self._judged: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def forward(self, features_NTF: Tensor) -> Tensor:
-        """Return one score for each name."""
-        score_N: Tensor = self.net(features_NTF)
-        return score_N
+    def forward(self, features_NTF: Tensor, member_NK: Tensor) -> Tensor:
+        """Return the scores (N, K) of a stretch."""
+        score_NK: Tensor = self.net(features_NTF, member_NK)
+        return score_NK
 
     def training_step(self, batch: Segment, _: int) -> Tensor:
         """Return the loss of one segment."""
@@ -90,4 +87,4 @@ class Forecaster(LightningModule):
         )
 
     def _scores(self, batch: Segment) -> Tensor:
-        return self.net.dense(batch.features_NTF, self.look_back)
+        return self(batch.features_NTF, batch.member_NK)

@@ -33,6 +33,7 @@ class Examples(NamedTuple):
     """What a recipe may learn from; nothing in it was unknown on the night of the fit."""
 
     features_NTF: NDArray[np.float32]
+    member_TN: NDArray[np.bool_]
     label_TN: Array  # standardised within each session; NaN where there is nothing to learn
     train: NDArray[np.int64]  # sessions to learn from, each with a full look-back
     valid: NDArray[np.int64]  # newer sessions to stop by

@@ -1,6 +1,6 @@
-"""What a net must offer: one score for each name from its features over a look-back.
+"""What a net must offer: one score for each name of a session, from its features over a look-back.
 
-Shapes are spelled in suffixes: N names, T sessions, F features, K scored sessions.
+Shapes are spelled in suffixes: N names, T sessions, F features, K scored sessions, L look-back.
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +16,8 @@ class Net(nn.Module, ABC):
     """A net that treats every name alike.
 
     A subclass names its own settings in `known` and is built from the number of features and all
-    settings. It may replace `dense` where one pass over a stretch is cheaper than one a session.
+    settings. It scores a whole stretch in one pass where its structure allows; where it does not,
+    `windows` cuts the stretch into the look-backs of its sessions.
     """
 
     known: ClassVar[Mapping[str, Setting]]
@@ -32,13 +33,15 @@ class Net(nn.Module, ABC):
         """Return a net with fresh weights."""
 
     @abstractmethod
-    def forward(self, features_NTF: Tensor) -> Tensor:
-        """Return one score for each name (N,), from exactly the look-back's sessions."""
+    def forward(self, features_NTF: Tensor, member_NK: Tensor) -> Tensor:
+        """Return the scores (N, K) of the last K sessions of a stretch, each from its look-back.
 
-    def dense(self, features_NTF: Tensor, look_back: int) -> Tensor:
-        """Return the scores (N, K) of all sessions of a stretch that have a full look-back."""
-        names, sessions, features = features_NTF.shape
-        windows = features_NTF.unfold(1, look_back, 1).transpose(2, 3)
-        flat = windows.reshape(-1, look_back, features)
-        score_NK: Tensor = self(flat).reshape(names, sessions - look_back + 1)
-        return score_NK
+        The stretch holds T = look_back - 1 + K sessions. Where `member_NK` is false a name is not
+        there: it moves no other name's score, and its own score means nothing.
+        """
+
+
+def windows(features_NTF: Tensor, count: int) -> Tensor:
+    """Return what each of the last `count` sessions sees, (K, N, L, F); a view, not a copy."""
+    look_back = features_NTF.shape[1] - count + 1
+    return features_NTF.unfold(1, look_back, 1).permute(1, 0, 3, 2)

@@ -67,7 +67,6 @@ class NetLearner(Learner):
         with _repeatable(seed, threads):
             forecaster = Forecaster(
                 self.net.build(examples.features_NTF.shape[2], settings),
-                look_back=self.look_back(settings),
                 loss=loss,
                 learning_rate=float(settings["learning_rate"]),
                 weight_decay=float(settings["weight_decay"]),
@@ -76,7 +75,7 @@ class NetLearner(Learner):
             trainer = _trainer(settings, best, accelerator)
             train, valid = _segments(
                 examples,
-                look_back=forecaster.look_back,
+                look_back=self.look_back(settings),
                 longest=int(settings["segment"]),
                 seed=seed,
                 device=trainer.strategy.root_device,
@@ -103,8 +102,9 @@ class NetLearner(Learner):
 
         def scores(features_NTF: NDArray[np.float32]) -> Array:
             with _threads(threads), torch.inference_mode():
-                score_N = net(torch.from_numpy(np.ascontiguousarray(features_NTF)))
-            return np.asarray(score_N.numpy(), np.float64)
+                seen_NTF = torch.from_numpy(np.ascontiguousarray(features_NTF))
+                score_NK = net(seen_NTF, torch.ones(len(seen_NTF), 1, dtype=torch.bool))
+            return np.asarray(score_NK[:, 0].numpy(), np.float64)
 
         return scores
 
@@ -115,6 +115,7 @@ class _Segments:
     def __init__(
         self,
         features_NTF: Tensor,
+        member_NT: Tensor,
         label_NT: Tensor,
         places: NDArray[np.int64],
         *,
@@ -122,7 +123,7 @@ class _Segments:
         length: int,
         generator: np.random.Generator | None,
     ):
-        self.features_NTF = features_NTF
+        self.features_NTF, self.member_NT = features_NTF, member_NT
         self.look_back, self.length, self.generator = look_back, length, generator
         self.first, self.last = int(places[0]), int(places[-1])
         self.label_NT = torch.full_like(label_NT, torch.nan)
@@ -137,14 +138,15 @@ class _Segments:
         for start in starts:
             begin = max(int(start), self.first)
             end = min(int(start) + self.length, self.last + 1)
-            names = self.known_NT[:, begin:end].any(dim=1).nonzero().squeeze(1)
-            if len(names):
+            names = self.member_NT[:, begin:end].any(dim=1).nonzero().squeeze(1)
+            if self.known_NT[:, begin:end].any():
                 yield self._segment(names, begin, end)
 
     def _segment(self, names: Tensor, begin: int, end: int) -> Segment:
         known_NK = self.known_NT[names, begin:end]
         return Segment(
             self.features_NTF[names, begin - self.look_back + 1 : end],
+            self.member_NT[names, begin:end],
             torch.where(known_NK, self.label_NT[names, begin:end], 0.0),
             known_NK,
         )
@@ -195,8 +197,8 @@ def _segments(
 ) -> tuple[_Segments, _Segments]:
     """Return the segments to learn from and those to stop by, over one copy on the device."""
     features_NTF = torch.from_numpy(examples.features_NTF).to(device)
-    label_TN = np.ascontiguousarray(examples.label_TN.T, np.float32)
-    label_NT = torch.from_numpy(label_TN).to(device)
+    member_NT = torch.from_numpy(np.ascontiguousarray(examples.member_TN.T)).to(device)
+    label_NT = torch.from_numpy(np.ascontiguousarray(examples.label_TN.T, np.float32)).to(device)
     span = int(examples.train[-1] - examples.train[0]) + 1
     length = max(1, min(longest, span // STEPS_PER_EPOCH))
 
@@ -205,6 +207,7 @@ def _segments(
     ) -> _Segments:
         return _Segments(
             features_NTF,
+            member_NT,
             label_NT,
             places,
             look_back=look_back,

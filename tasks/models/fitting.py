@@ -92,7 +92,7 @@ def fit_recipe(
         horizon=contest.horizon,
         valid_share=contest.valid_share,
     )
-    offered = Examples(seen.features_NTF, label_TN, train, valid)
+    offered = Examples(seen.features_NTF, seen.member_TN, label_TN, train, valid)
     chosen = choose(
         recipe.selection,
         offered,

@@ -214,7 +214,7 @@ def test_a_net_can_learn_one_session_by_heart(name, loss):
     label = standardised_labels(label, np.ones_like(label, bool), min_names=2)
     only = np.array([look_back - 1])
     learned = learner.fit(
-        Examples(features, label, only, only),
+        Examples(features, np.ones_like(label, bool), label, only, only),
         settings=settings,
         loss=loss,
         seed=1,
@@ -232,12 +232,33 @@ def test_a_net_scores_densely_what_it_scores_session_by_session(name):
     look_back = net_class.look_back(settings)
     net = net_class.build(FEATURES, settings).eval()
     features = torch.rand(5, look_back + 3, FEATURES)
+    member = torch.rand(5, 4) < 0.8
     with torch.inference_mode():
-        dense = net.dense(features, look_back)
-        single = [net(features[:, place : place + look_back]) for place in range(4)]
-        windows = super(net_class, net).dense(features, look_back)
-    assert torch.allclose(dense, torch.stack(single, dim=1), atol=1e-6)
-    assert torch.allclose(dense, windows, atol=1e-6)
+        dense = net(features, member)
+        single = [
+            net(features[member[:, k], k : k + look_back], member[member[:, k], k : k + 1])[:, 0]
+            for k in range(4)
+        ]
+    for k, alone in enumerate(single):
+        assert torch.allclose(dense[member[:, k], k], alone, atol=1e-5), "others are not there"
+
+
+@pytest.mark.parametrize("name", sorted(NETS))
+def test_a_net_treats_names_alike_and_ignores_those_that_are_not_there(name):
+    net_class = NETS[name]()
+    settings = settled({}, net_class.known, model=name)
+    net = net_class.build(FEATURES, settings).eval()
+    features = torch.rand(9, net_class.look_back(settings) + 2, FEATURES)
+    member = torch.ones(9, 3, dtype=torch.bool)
+    member[[2, 7]] = False
+    order = torch.randperm(9)
+    with torch.inference_mode():
+        score = net(features, member)
+        assert torch.allclose(net(features[order], member[order]), score[order], atol=1e-5)
+        features[[2, 7]] = torch.rand_like(features[[2, 7]]) * 100
+        again = net(features, member)
+    here = member.all(dim=1)
+    assert torch.allclose(again[here], score[here], atol=1e-5)
 
 
 @pytest.mark.slow

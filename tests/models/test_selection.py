@@ -42,7 +42,7 @@ def market(*, edge: float = 0.3, seed: int = 1) -> tuple[np.ndarray, np.ndarray]
 
 
 def chosen(selection, features: np.ndarray, label: np.ndarray, **changes):
-    examples = Examples(features, label, np.arange(200), np.arange(210, 240))
+    examples = Examples(features, np.isfinite(label), label, np.arange(200), np.arange(210, 240))
     options = {"horizon": 2, "min_names": 5, "seed": 1} | changes
     found = choose(selection, examples, COLUMNS, **options)
     return [COLUMNS[place] for place in found.places], found.facts

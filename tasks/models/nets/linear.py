@@ -29,12 +29,7 @@ class Linear(Net):
         """Return the net with small random weights."""
         return cls(features)
 
-    def forward(self, features_NTF: Tensor) -> Tensor:
-        """Return one score for each name, from its newest features."""
-        score_N: Tensor = self.head(features_NTF[:, -1]).squeeze(-1)
-        return score_N
-
-    def dense(self, features_NTF: Tensor, look_back: int) -> Tensor:
-        """Return the scores of every session at once."""
+    def forward(self, features_NTF: Tensor, member_NK: Tensor) -> Tensor:
+        """Return the scores (N, K) of all sessions at once."""
         score_NK: Tensor = self.head(features_NTF).squeeze(-1)
         return score_NK

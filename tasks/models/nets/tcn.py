@@ -59,15 +59,8 @@ class Tcn(Net):
             dropout=float(settings["dropout"]),
         )
 
-    def forward(self, features_NTF: Tensor) -> Tensor:
-        """Return one score for each name, from exactly its look-back."""
-        return self._scores(features_NTF)[:, -1]
-
-    def dense(self, features_NTF: Tensor, look_back: int) -> Tensor:
-        """Return the scores of every session with a full look-back, in one pass."""
-        return self._scores(features_NTF)
-
-    def _scores(self, features_NTF: Tensor) -> Tensor:
+    def forward(self, features_NTF: Tensor, member_NK: Tensor) -> Tensor:
+        """Return the scores (N, K) of every session with a full look-back, in one pass."""
         state_NCT = self.inlet(features_NTF).transpose(1, 2)
         for level in self.levels:
             news_NCT = self.dropout(self.activation(level(state_NCT)))

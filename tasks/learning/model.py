@@ -27,6 +27,8 @@ class Setting(NamedTuple):
     least: float
     most: float
     meaning: str
+    tune: tuple[float, float] | None = None  # the range a search tries; None: not searched
+    log: bool = False  # whether the search tries it evenly in logarithms
 
 
 class Examples(NamedTuple):
@@ -37,6 +39,7 @@ class Examples(NamedTuple):
     label_TN: Array  # standardised within each session; NaN where there is nothing to learn
     train: NDArray[np.int64]  # sessions to learn from, each with a full look-back
     valid: NDArray[np.int64]  # newer sessions to stop by
+    columns: tuple[str, ...] = ()  # names of the features, for those who go by them
 
 
 class Learned(NamedTuple):

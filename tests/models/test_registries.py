@@ -16,6 +16,8 @@ from tasks.models.fitting import Fit, fit_recipe, load_fit, score_sessions
 from tasks.models.nets import NETS
 
 MODELS = sorted([*NETS, *BASELINES])
+UNTAUGHT = {"equal", "reversal"}  # they learn nothing, whatever the labels say
+LEARNING = [model for model in MODELS if model not in UNTAUGHT]
 NAMES, SESSIONS, FEATURES = 12, 160, 4
 DAYS = tuple(date(2020, 1, 1) + timedelta(days=number) for number in range(SESSIONS + 40))
 FITTED = DAYS[SESSIONS - 1]
@@ -87,7 +89,7 @@ def test_gives_one_finite_score_to_every_member_and_to_nobody_else(model):
     member = panel.member_TN[SESSIONS:]
     assert found.height == member.sum()
     assert found["score"].is_finite().all()
-    assert found["score"].n_unique() > NAMES
+    assert model == "equal" or found["score"].n_unique() > NAMES
     missing = {DAYS[t] for t in range(SESSIONS, len(DAYS)) if not panel.member_TN[t, 3]}
     assert not set(found.filter(instrument="s:0003")["session"]) & missing
 
@@ -133,7 +135,8 @@ def test_the_same_inputs_give_the_same_weights_whatever_came_later(model):
     again = fit(model, cut, cut_label)
     assert again.weights == fitted(model).weights
     assert again.card == fitted(model).card
-    assert fit(model, panel, label * -1).weights_hash != fitted(model).weights_hash
+    told = fit(model, panel, label * -1).weights_hash != fitted(model).weights_hash
+    assert told == (model in LEARNING)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -162,7 +165,7 @@ def test_labels_of_names_that_are_no_members_teach_nothing(model):
     assert fit(model, panel, label).weights == fitted(model).weights
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", LEARNING)
 def test_finds_an_edge_that_is_there(model):
     panel, label = market(0.5)
     strong = {"epochs": 12} if model in NETS else {}
@@ -262,7 +265,7 @@ def test_a_net_treats_names_alike_and_ignores_those_that_are_not_there(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", LEARNING)
 def test_learns_nothing_from_shuffled_labels(model):
     ics = []
     for seed in range(6):

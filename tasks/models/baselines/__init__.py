@@ -7,10 +7,28 @@ if TYPE_CHECKING:
     from tasks.learning.model import Learner
 
 
+def _equal() -> "type[Learner]":
+    from tasks.models.baselines.equal import Equal
+
+    return Equal
+
+
 def _lightgbm() -> "type[Learner]":
     from tasks.models.baselines.lightgbm import LightGbm
 
     return LightGbm
+
+
+def _linear_svm() -> "type[Learner]":
+    from tasks.models.baselines.linear_svm import LinearSvm
+
+    return LinearSvm
+
+
+def _random_forest() -> "type[Learner]":
+    from tasks.models.baselines.random_forest import RandomForest
+
+    return RandomForest
 
 
 def _ridge() -> "type[Learner]":
@@ -19,4 +37,10 @@ def _ridge() -> "type[Learner]":
     return Ridge
 
 
-BASELINES: dict[str, "Callable[[], type[Learner]]"] = {"lightgbm": _lightgbm, "ridge": _ridge}
+BASELINES: dict[str, "Callable[[], type[Learner]]"] = {
+    "equal": _equal,
+    "lightgbm": _lightgbm,
+    "linear_svm": _linear_svm,
+    "random_forest": _random_forest,
+    "ridge": _ridge,
+}

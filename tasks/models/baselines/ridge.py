@@ -8,26 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors import numpy as safetensors
 
-from tasks.learning.model import (
-    Array,
-    Examples,
-    Explainer,
-    Learned,
-    Learner,
-    Scorer,
-    Setting,
-    Value,
-    rows_of,
-)
+from tasks.learning.model import Array, Examples, Learned, Setting, Value, rows_of
+from tasks.models.baselines.weighted import WeightedSum, packed, weighted
 from tasks.statistics.ic import rank_ic_series
 
-KEY = "coefficient"
 
-
-class Ridge(Learner):
+class Ridge(WeightedSum):
     """Least squares on standardised labels, shrunk by the penalty with the best rank IC."""
 
     known: ClassVar[Mapping[str, Setting]] = {
@@ -36,11 +23,6 @@ class Ridge(Learner):
         "penalties": Setting(9, 1, 100, "penalties tried between the two, evenly in logarithms"),
     }
     losses: ClassVar[Sequence[str]] = ("mse",)
-    suffix: ClassVar[str] = "safetensors"
-
-    def look_back(self, settings: Mapping[str, Value]) -> int:
-        """Return 1: the newest session alone."""
-        return 1
 
     def fit(
         self,
@@ -69,38 +51,7 @@ class Ridge(Learner):
         coefficient_F = _solution(gram_FF + newer_FF, moment_F + newer_F, float(penalties[best]))
         facts = {"penalty": float(penalties[best]), "valid_rank_ic": ics[best]}
         curves = {"penalty": [float(one) for one in penalties], "valid_rank_ic": ics}
-        return Learned(safetensors.save({KEY: coefficient_F}), facts, curves)
-
-    def scorer(
-        self, weights: bytes, *, features: int, settings: Mapping[str, Value], threads: int
-    ) -> Scorer:
-        """Return the weighted sum of a name's newest features."""
-        coefficient_F = _coefficient(weights, features)
-        return lambda features_NTF: _weighted(features_NTF[:, -1], coefficient_F)
-
-    def explainer(self, weights: bytes, *, features: int, threads: int) -> Explainer | None:
-        """Return coefficient · (feature - its mean over the names scored together).
-
-        These are the Shapley values of a linear score against those names: Lundberg & Lee, "A
-        unified approach to interpreting model predictions" (2017), corollary 1. What is left is
-        the mean score.
-        """
-        coefficient_F = _coefficient(weights, features)
-
-        def parts(features_NTF: NDArray[np.float32]) -> tuple[Array, Array]:
-            newest_NF = features_NTF[:, -1].astype(np.float64)
-            part_NF = (newest_NF - newest_NF.mean(axis=0)) * coefficient_F
-            return part_NF, np.full(len(newest_NF), _weighted(newest_NF, coefficient_F).mean())
-
-        return parts
-
-
-def _weighted(features_NF: NDArray[np.floating], coefficient_F: Array) -> Array:
-    """Return features · coefficient, feature by feature: no row's bits depend on other rows."""
-    score_N = np.zeros(len(features_NF))
-    for column, coefficient in enumerate(coefficient_F):
-        score_N += features_NF[:, column].astype(np.float64) * coefficient
-    return score_N
+        return Learned(packed(coefficient_F), facts, curves)
 
 
 def _sums(examples: Examples, sessions: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -126,20 +77,7 @@ def _rank_ic(examples: Examples, coefficient_F: Array) -> float:
     """Return the mean rank IC over the validation sessions; 0 where none has one."""
     _, sessions, features = examples.features_NTF[:, examples.valid].shape
     valid_NTF = examples.features_NTF[:, examples.valid]
-    score_NT = _weighted(valid_NTF.reshape(-1, features), coefficient_F).reshape(-1, sessions)
+    score_NT = weighted(valid_NTF.reshape(-1, features), coefficient_F).reshape(-1, sessions)
     ic_T = rank_ic_series(score_NT.T, examples.label_TN[examples.valid], min_names=2)
     known_T = ic_T[np.isfinite(ic_T)]
     return float(known_T.mean()) if known_T.size else 0.0
-
-
-def _coefficient(weights: bytes, features: int) -> Array:
-    try:
-        tensors = safetensors.load(weights)
-    except SafetensorError as error:
-        raise ValueError(f"These weights are not safetensors bytes: {error}.") from error
-    shapes = {name: (one.shape, str(one.dtype)) for name, one in tensors.items()}
-    if shapes != {KEY: ((features,), "float64")}:
-        raise ValueError(f"Expected {features} float64 weights named {KEY!r}, found {shapes}.")
-    if not np.isfinite(tensors[KEY]).all():
-        raise ValueError("These weights hold NaN or infinity.")
-    return np.asarray(tensors[KEY])

@@ -1,0 +1,105 @@
+"""What baselines share that are LightGBM's trees, boosted or as a forest.
+
+Their weights are the booster's own text, which is parsed as numbers and never run.
+"""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import ClassVar
+
+import lightgbm
+import numpy as np
+from lightgbm.basic import LightGBMError
+from numpy.typing import NDArray
+
+from tasks.learning.model import Array, Explainer, Learner, Scorer, Value
+
+OPENING = b"tree\nversion="
+CLOSING = b"\nend of parameters"
+AVERAGED = b"\naverage_output\n"  # in the head of a forest, whose score is the mean of its trees
+Parameters = dict[str, float | int | str | bool]
+
+
+class Trees(Learner):
+    """A learner whose fit is a booster's text; how its trees are grown, it says itself."""
+
+    suffix: ClassVar[str] = "txt"
+
+    def look_back(self, settings: Mapping[str, Value]) -> int:
+        """Return 1: the newest session alone."""
+        return 1
+
+    def scorer(
+        self, weights: bytes, *, features: int, settings: Mapping[str, Value], threads: int
+    ) -> Scorer:
+        """Return the sum of the leaves, of a forest their mean, at a name's newest features."""
+        booster = _booster(weights, features)
+
+        def scores(features_NTF: NDArray[np.float32]) -> Array:
+            newest_NF = features_NTF[:, -1].astype(np.float64)
+            return np.asarray(booster.predict(newest_NF, num_threads=threads), np.float64)
+
+        return scores
+
+    def explainer(self, weights: bytes, *, features: int, threads: int) -> Explainer | None:
+        """Return LightGBM's own Shapley values, which follow the rows of each branch.
+
+        Lundberg, Erion & Lee, "Consistent individualized feature attribution for tree ensembles"
+        (2018). What is left is the mean score of the rows it was fitted to. LightGBM adds them up
+        over the trees of a forest, too, whose score is the mean.
+        """
+        booster = _booster(weights, features)
+        counted = booster.num_trees() if AVERAGED in weights.split(b"\nTree=", 1)[0] else 1
+
+        def parts(features_NTF: NDArray[np.float32]) -> tuple[Array, Array]:
+            newest_NF = features_NTF[:, -1].astype(np.float64)
+            found = booster.predict(newest_NF, pred_contrib=True, num_threads=threads)
+            table = np.asarray(found, np.float64) / counted
+            return table[:, :-1], table[:, -1]
+
+        return parts
+
+    def weights_hash(self, weights: bytes) -> str:
+        """Return the SHA-256 of the trees: what follows them names threads and other settings."""
+        return sha256(weights.split(b"\nparameters:", 1)[0]).hexdigest()
+
+
+def parameters(
+    settings: Mapping[str, Value], *, seed: int, threads: int, rows: int, more: Parameters
+) -> Parameters:
+    """Return LightGBM's parameters: what all trees share, and `more`."""
+    shared: Parameters = {
+        "objective": "regression",
+        "metric": "l2",
+        "num_leaves": settings["leaves"],
+        "min_data_in_leaf": max(1, min(int(settings["leaf_rows"]), rows // 50)),
+        "bagging_fraction": settings["row_share"],
+        "bagging_freq": 1,
+        "max_bin": settings["bins"],
+        "boost_from_average": False,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": threads,
+        "seed": seed,
+        "verbosity": -1,
+    }
+    return shared | more
+
+
+def _booster(weights: bytes, features: int) -> lightgbm.Booster:
+    """Read a booster's text; refuse what is not one, is cut short, or takes other features."""
+    if not weights.startswith(OPENING) or CLOSING not in weights or b"\x00" in weights:
+        raise ValueError("These weights are not a whole LightGBM booster text.")
+    trees = weights.split(b"\nparameters:", 1)[0]
+    if re.search(rb"[=\s](nan|-?inf)\b", trees, re.IGNORECASE):
+        raise ValueError("These weights hold NaN or infinity.")
+    try:
+        booster = lightgbm.Booster(model_str=weights.decode("utf-8"))
+    except (LightGBMError, UnicodeDecodeError) as error:
+        raise ValueError(f"These weights are not a LightGBM booster text: {error}.") from error
+    if booster.num_feature() != features:
+        raise ValueError(
+            f"These weights take {booster.num_feature()} features, the card names {features}."
+        )
+    return booster

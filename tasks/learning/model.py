@@ -7,6 +7,7 @@ function that scores one session's names. Bytes are never run, and never choose 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -73,6 +74,40 @@ class Learner(ABC):
         accelerator: str,
     ) -> Learned:
         """Learn from the examples; the same ones give the same weights."""
+
+    def fit_seeds(
+        self,
+        examples: Examples,
+        *,
+        settings: Mapping[str, Value],
+        loss: str,
+        seeds: Sequence[int],
+        threads: int,
+        accelerator: str,
+        scratch: Path | None = None,
+    ) -> list[Learned]:
+        """Learn once for each seed; where that can be done side by side, a learner does so.
+
+        Args:
+            examples: What may be learned from.
+            settings: All settings.
+            loss: What is made small.
+            seeds: Of all that is random, one a fit.
+            threads: CPU threads.
+            accelerator: Where nets train, as Lightning names it.
+            scratch: A folder from which a broken-off training goes on; empty: it starts again.
+        """
+        return [
+            self.fit(
+                examples,
+                settings=settings,
+                loss=loss,
+                seed=seed,
+                threads=threads,
+                accelerator=accelerator,
+            )
+            for seed in seeds
+        ]
 
     @abstractmethod
     def scorer(

@@ -1,30 +1,32 @@
-"""Fit nets, on whatever device there is, and read their weights back.
+"""Fit nets, several seeds at once, on whatever device there is, and read their weights back.
 
-The panel is moved to the device once; a batch is a slice of it. Nothing is written to disk: the
-best weights are kept in memory, and leave as safetensors bytes.
+The best weights are kept in memory and leave as safetensors bytes. Given a folder, a training that
+is broken off goes on from its last whole epoch; its checkpoints hold tensors and plain values only.
 """
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.tuner import Tuner
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from tasks.learning.forecaster import Forecaster, Segment
+from tasks.learning.best import BestWeights
+from tasks.learning.forecaster import CURVES, Forecaster
 from tasks.learning.model import Array, Examples, Learned, Learner, Scorer, Setting, Value
 from tasks.learning.net import Net
-
-STEPS_PER_EPOCH = 16  # fewest, where the sessions allow: short histories get shorter segments
-NOISY = ("pytorch_lightning", "lightning.pytorch", "lightning.fabric")
+from tasks.learning.repeatable import on_threads, repeatable
+from tasks.learning.seeds import Seeds
+from tasks.learning.segments import Feed
 
 
 class NetLearner(Learner):
@@ -38,9 +40,14 @@ class NetLearner(Learner):
         "epochs": Setting(12, 1, 1000, "most passes over the training sessions"),
         "patience": Setting(3, 1, 1000, "passes without a better validation rank IC until it ends"),
         "learning_rate": Setting(2e-3, 1e-6, 1.0, "AdamW step size"),
+        "find_rate": Setting(
+            0, 0, 1, "1: look for the step size first, by a sweep of growing ones"
+        ),
         "weight_decay": Setting(1e-2, 0.0, 10.0, "AdamW shrinkage"),
+        "average": Setting(0.0, 0.0, 0.9999, "decay of the average of the weights; 0: no average"),
         "segment": Setting(64, 1, 2048, "most sessions of one step; fewer in short histories"),
         "clip": Setting(1.0, 1e-6, 1e6, "largest norm of a step's gradient"),
+        "mixed": Setting(0, 0, 1, "1: bfloat16 where a GPU is, 32 bits elsewhere"),
     }
     losses: ClassVar[Sequence[str]] = ("ic", "mse")
     suffix: ClassVar[str] = "safetensors"
@@ -63,34 +70,115 @@ class NetLearner(Learner):
         threads: int,
         accelerator: str,
     ) -> Learned:
-        """Train with early stopping on the validation rank IC; give the best weights seen."""
-        with _repeatable(seed, threads):
-            forecaster = Forecaster(
-                self.net.build(examples.features_NTF.shape[2], settings),
-                loss=loss,
-                learning_rate=float(settings["learning_rate"]),
-                weight_decay=float(settings["weight_decay"]),
-            )
-            best = _BestWeights()
-            trainer = _trainer(settings, best, accelerator)
-            train, valid = _segments(
-                examples,
-                look_back=self.look_back(settings),
-                longest=int(settings["segment"]),
-                seed=seed,
-                device=trainer.strategy.root_device,
-            )
-            trainer.fit(forecaster, train, valid)
-        if not all(np.isfinite(curve).all() for curve in forecaster.curves.values()):
-            raise ValueError("The net's losses are not finite: lower its learning_rate.")
+        """Train one net; see `fit_seeds`."""
+        return self.fit_seeds(
+            examples,
+            settings=settings,
+            loss=loss,
+            seeds=[seed],
+            threads=threads,
+            accelerator=accelerator,
+        )[0]
+
+    def fit_seeds(
+        self,
+        examples: Examples,
+        *,
+        settings: Mapping[str, Value],
+        loss: str,
+        seeds: Sequence[int],
+        threads: int,
+        accelerator: str,
+        scratch: Path | None = None,
+    ) -> list[Learned]:
+        """Train with early stopping on the validation rank IC; give the best weights of each seed.
+
+        Segments come in the order that the first seed draws. Where memory runs out, segments are
+        halved and the training starts again.
+        """
+        longest = int(settings["segment"])
+        while True:
+            try:
+                with repeatable(seeds[0], threads):
+                    return self._trained(
+                        examples,
+                        settings,
+                        loss=loss,
+                        seeds=seeds,
+                        longest=longest,
+                        accelerator=accelerator,
+                        scratch=scratch,
+                    )
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error) or longest == 1:
+                    raise
+            longest //= 2
+            if scratch:
+                shutil.rmtree(scratch, ignore_errors=True)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _trained(
+        self,
+        examples: Examples,
+        settings: Mapping[str, Value],
+        *,
+        loss: str,
+        seeds: Sequence[int],
+        longest: int,
+        accelerator: str,
+        scratch: Path | None,
+    ) -> list[Learned]:
+        best = BestWeights(patience=int(settings["patience"]))
+        trainer = _trainer(settings, best, accelerator, scratch)
+        feed = Feed(
+            examples,
+            look_back=self.look_back(settings),
+            longest=longest,
+            seed=seeds[0],
+            device=trainer.strategy.root_device,
+        )
+        forecaster = Forecaster(
+            self._nets(examples.features_NTF.shape[2], settings, seeds),
+            feed,
+            loss=loss,
+            learning_rate=float(settings["learning_rate"]),
+            weight_decay=float(settings["weight_decay"]),
+            average=float(settings["average"]),
+            clip=float(settings["clip"]),
+        )
+        last = scratch / "last.ckpt" if scratch else None
+        begun = last if last and last.exists() else None
+        if settings["find_rate"] and begun is None:
+            forecaster.learning_rate = _found_rate(settings, forecaster, accelerator)
+        trainer.fit(forecaster, ckpt_path=begun, weights_only=True)
         facts = {
-            "best_epoch": best.epoch,
-            "epochs": len(forecaster.curves["train_loss"]),
-            "parameters": sum(weight.numel() for weight in best.state.values()),
-            "valid_rank_ic": best.rank_ic,
+            "segment": feed.length,
+            "learning_rate": forecaster.learning_rate,
             "device": trainer.strategy.root_device.type,
         }
-        return Learned(safetensors.save(best.chosen()), facts, forecaster.curves)
+        return [self._learned(seed, forecaster, best, facts) for seed in range(len(seeds))]
+
+    def _nets(self, features: int, settings: Mapping[str, Value], seeds: Sequence[int]) -> Seeds:
+        nets = []
+        for seed in seeds:
+            torch.manual_seed(seed)
+            nets.append(self.net.build(features, settings))
+        return Seeds(nets)
+
+    def _learned(
+        self, seed: int, forecaster: Forecaster, best: BestWeights, facts: Mapping[str, Any]
+    ) -> Learned:
+        state = forecaster.seeds.state_of(seed, best.chosen())
+        epochs = best.stopped[seed]
+        curves = {name: [row[seed] for row in forecaster.curves[name][:epochs]] for name in CURVES}
+        own = {
+            "best_epoch": best.epoch[seed],
+            "epochs": epochs,
+            "parameters": sum(one.numel() for one in state.values()),
+            "valid_rank_ic": best.rank_ic[seed],
+        }
+        return Learned(safetensors.save(state), own | dict(facts), curves)
 
     def scorer(
         self, weights: bytes, *, features: int, settings: Mapping[str, Value], threads: int
@@ -101,7 +189,7 @@ class NetLearner(Learner):
         net.load_state_dict(_state(weights, expected=net.state_dict()))
 
         def scores(features_NTF: NDArray[np.float32]) -> Array:
-            with _threads(threads), torch.inference_mode():
+            with on_threads(threads), torch.inference_mode():
                 seen_NTF = torch.from_numpy(np.ascontiguousarray(features_NTF))
                 score_NK = net(seen_NTF, torch.ones(len(seen_NTF), 1, dtype=torch.bool))
             return np.asarray(score_NK[:, 0].numpy(), np.float64)
@@ -109,116 +197,58 @@ class NetLearner(Learner):
         return scores
 
 
-class _Segments:
-    """Segments of the panel on the device, in a new order and at new offsets each pass."""
-
-    def __init__(
-        self,
-        features_NTF: Tensor,
-        member_NT: Tensor,
-        label_NT: Tensor,
-        places: NDArray[np.int64],
-        *,
-        look_back: int,
-        length: int,
-        generator: np.random.Generator | None,
-    ):
-        self.features_NTF, self.member_NT = features_NTF, member_NT
-        self.look_back, self.length, self.generator = look_back, length, generator
-        self.first, self.last = int(places[0]), int(places[-1])
-        self.label_NT = torch.full_like(label_NT, torch.nan)
-        self.label_NT[:, places] = label_NT[:, places]
-        self.known_NT = torch.isfinite(self.label_NT)
-
-    def __iter__(self) -> Iterator[Segment]:
-        offset = 0 if self.generator is None else int(self.generator.integers(self.length))
-        starts = np.arange(self.first - offset, self.last + 1, self.length)
-        if self.generator is not None:
-            starts = self.generator.permutation(starts)
-        for start in starts:
-            begin = max(int(start), self.first)
-            end = min(int(start) + self.length, self.last + 1)
-            names = self.member_NT[:, begin:end].any(dim=1).nonzero().squeeze(1)
-            if self.known_NT[:, begin:end].any():
-                yield self._segment(names, begin, end)
-
-    def _segment(self, names: Tensor, begin: int, end: int) -> Segment:
-        known_NK = self.known_NT[names, begin:end]
-        return Segment(
-            self.features_NTF[names, begin - self.look_back + 1 : end],
-            self.member_NT[names, begin:end],
-            torch.where(known_NK, self.label_NT[names, begin:end], 0.0),
-            known_NK,
+def _trainer(
+    settings: Mapping[str, Value], best: Callback, accelerator: str, scratch: Path | None
+) -> Trainer:
+    callbacks = [best]
+    if scratch:
+        scratch.mkdir(parents=True, exist_ok=True)
+        callbacks.append(
+            ModelCheckpoint(
+                scratch,
+                filename="last",
+                enable_version_counter=False,
+                save_on_train_epoch_end=True,
+            )
         )
-
-
-class _BestWeights(Callback):
-    """Keep a copy of the weights with the best validation rank IC."""
-
-    def __init__(self) -> None:
-        self.rank_ic = -float("inf")
-        self.epoch = -1
-        self.state: dict[str, Tensor] = {}
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Copy the weights where they are better than all before."""
-        rank_ic = float(trainer.callback_metrics["valid_rank_ic"])
-        if rank_ic > self.rank_ic and isinstance(pl_module, Forecaster):
-            state = pl_module.net.state_dict()
-            self.state = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
-            self.rank_ic, self.epoch = rank_ic, trainer.current_epoch
-
-    def chosen(self) -> dict[str, Tensor]:
-        """Return the best weights; refuse a training that came to nothing."""
-        if not self.state or not all(bool(torch.isfinite(w).all()) for w in self.state.values()):
-            raise ValueError("The net's weights are not finite: lower its learning_rate.")
-        return {name: tensor.contiguous() for name, tensor in self.state.items()}
-
-
-def _trainer(settings: Mapping[str, Value], best: _BestWeights, accelerator: str) -> Trainer:
-    patience = EarlyStopping("valid_rank_ic", mode="max", patience=int(settings["patience"]))
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     return Trainer(
         accelerator=accelerator,
         devices=1,
+        precision="bf16-mixed" if settings["mixed"] and on_gpu else "32-true",
         max_epochs=int(settings["epochs"]),
-        callbacks=[best, patience],
+        callbacks=callbacks,
+        default_root_dir=scratch,
+        reload_dataloaders_every_n_epochs=1,
         gradient_clip_val=float(settings["clip"]),
         deterministic=True,
         logger=False,
-        enable_checkpointing=False,
+        enable_checkpointing=scratch is not None,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
 
 
-def _segments(
-    examples: Examples, *, look_back: int, longest: int, seed: int, device: torch.device
-) -> tuple[_Segments, _Segments]:
-    """Return the segments to learn from and those to stop by, over one copy on the device."""
-    features_NTF = torch.from_numpy(examples.features_NTF).to(device)
-    member_NT = torch.from_numpy(np.ascontiguousarray(examples.member_TN.T)).to(device)
-    label_NT = torch.from_numpy(np.ascontiguousarray(examples.label_TN.T, np.float32)).to(device)
-    span = int(examples.train[-1] - examples.train[0]) + 1
-    length = max(1, min(longest, span // STEPS_PER_EPOCH))
+def _found_rate(settings: Mapping[str, Value], forecaster: Forecaster, accelerator: str) -> float:
+    """Return the step size at which the loss falls fastest, as Lightning's sweep finds it.
 
-    def over(
-        places: NDArray[np.int64], length: int, generator: np.random.Generator | None
-    ) -> _Segments:
-        return _Segments(
-            features_NTF,
-            member_NT,
-            label_NT,
-            places,
-            look_back=look_back,
-            length=length,
-            generator=generator,
-        )
+    Smith, "Cyclical Learning Rates for Training Neural Networks" (2017). The weights are as before.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = _trainer(settings, Callback(), accelerator, Path(folder))
+        found = Tuner(trainer).lr_find(forecaster, min_lr=1e-5, max_lr=1e-1, update_attr=False)
+    rate = found.suggestion() if found else None
+    if rate is None:
+        raise ValueError("No step size made the loss fall: name a learning_rate.")
+    for curve in forecaster.curves.values():
+        curve.clear()
+    forecaster.averaged = []
+    return float(rate)
 
-    return (
-        over(examples.train, length, np.random.default_rng(seed)),
-        over(examples.valid, 64, None),
-    )
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error).lower()
 
 
 def _state(weights: bytes, *, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -234,34 +264,3 @@ def _state(weights: bytes, *, expected: Mapping[str, Tensor]) -> dict[str, Tenso
     if broken := sorted(name for name, one in state.items() if not torch.isfinite(one).all()):
         raise ValueError(f"These weights hold NaN or infinity in {', '.join(broken)}.")
     return state
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _repeatable(seed: int, threads: int) -> Iterator[None]:
-    """Seed and silence everything inside; leave torch and the loggers as they were."""
-    loggers = [logging.getLogger(name) for name in NOISY]
-    levels = [logger.level for logger in loggers]
-    strict = torch.are_deterministic_algorithms_enabled()
-    cudnn: tuple[Any, Any] = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    with _threads(threads), torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"(pytorch_)?lightning")
-        torch.manual_seed(seed)
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-            torch.use_deterministic_algorithms(strict)
-            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn

@@ -1,0 +1,63 @@
+"""Keep each seed's best weights, and stop when no seed gets better any more."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from tasks.learning.forecaster import Forecaster
+
+
+class BestWeights(Callback):
+    """A copy of the weights with the best validation rank IC, seed by seed.
+
+    A seed that was not better for `patience` passes has ended: what it learns while others go on
+    is not looked at, so it ends with the weights that it would have had alone.
+    """
+
+    def __init__(self, *, patience: int):
+        self.patience = patience
+        self.rank_ic: list[float] = []
+        self.epoch: list[int] = []
+        self.stopped: list[int] = []  # passes until it ended, or so far
+        self.weights: list[Tensor] = []
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Copy the weights of the seeds that are better than ever before."""
+        if not isinstance(pl_module, Forecaster) or trainer.sanity_checking:
+            return
+        found, kept = pl_module.curves["valid_rank_ic"][-1], pl_module.kept()
+        epoch = trainer.current_epoch
+        if not self.weights:
+            self.rank_ic, self.epoch = [-float("inf")] * len(found), [-1] * len(found)
+            self.stopped = [0] * len(found)
+            self.weights = [one.detach().clone() for one in kept]
+        running = [seed for seed in range(len(found)) if self._runs(seed, epoch)]
+        for seed in running:
+            self.stopped[seed] = epoch + 1
+            if found[seed] > self.rank_ic[seed]:
+                self.rank_ic[seed], self.epoch[seed] = found[seed], epoch
+                for mine, one in zip(self.weights, kept, strict=True):
+                    mine[seed] = one[seed]
+        trainer.should_stop = not any(self._runs(seed, epoch + 1) for seed in range(len(found)))
+
+    def _runs(self, seed: int, epoch: int) -> bool:
+        return epoch <= self.epoch[seed] + self.patience
+
+    def chosen(self) -> list[Tensor]:
+        """Return the best weights, stacked over the seeds; refuse a seed that came to nothing."""
+        finite = all(bool(torch.isfinite(one).all()) for one in self.weights)
+        if not self.weights or min(self.epoch) < 0 or not finite:
+            raise ValueError("The net's weights are not finite: lower its learning_rate.")
+        return self.weights
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a broken-off training needs to go on."""
+        names = ("rank_ic", "epoch", "stopped", "weights")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.rank_ic, self.epoch = list(state_dict["rank_ic"]), list(state_dict["epoch"])
+        self.stopped, self.weights = list(state_dict["stopped"]), list(state_dict["weights"])

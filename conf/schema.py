@@ -105,6 +105,7 @@ class Recipe(Strict):
     settings: dict[str, float | int | str | bool] = Field({})
     selection: Selection = NoSelection()
     seed: int = 1
+    seeds: int = Field(1, ge=1, le=64, description="Fits, of the seeds from `seed` on, averaged.")
 
 
 class Contest(Strict):

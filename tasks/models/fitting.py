@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,15 +20,16 @@ from tasks.learning.model import (
     Array,
     Examples,
     Explainer,
-    Learned,
     Learner,
     Scorer,
     settled,
 )
-from tasks.learning.panel import Panel, standardised_labels, until
+from tasks.learning.panel import Panel, standardised_labels
 from tasks.learning.splits import purged_split
 from tasks.models.baselines import BASELINES
+from tasks.models.known import as_known, data_hash, stretches
 from tasks.models.nets import NETS
+from tasks.models.seeds import Bundle, SeedScorer, packed, told, unpacked
 from tasks.models.selection import choose, narrowed
 
 SCORES = {"session": pl.Date, "instrument": pl.String, "score": pl.Float64}
@@ -52,7 +54,8 @@ class Model(NamedTuple):
     weights_hash: str
     columns: tuple[str, ...]
     look_back: int
-    score: Scorer
+    score: Scorer  # the average of the seeds
+    by_seed: SeedScorer
     explainer: Callable[[], Explainer | None]  # made when asked for; None: none is exact
 
 
@@ -65,6 +68,7 @@ def fit_recipe(
     contest: Contest,
     threads: int,
     accelerator: str = "auto",
+    scratch: Path | None = None,
 ) -> Fit:
     """Fit `recipe` to what was known at the close of `fitted_on`; the same inputs, the same bytes.
 
@@ -80,11 +84,12 @@ def fit_recipe(
         contest: Horizon, validation share, fewest names, longest history.
         threads: CPU threads; part of what the bits depend on.
         accelerator: Where nets train, as Lightning names it.
+        scratch: A folder from which a training that was broken off goes on.
     """
     learner = _learner(recipe)
     settings = settled(recipe.settings, learner.known, model=recipe.model)
     look_back = learner.look_back(settings)
-    seen, known_TN = _as_known(panel, label_TN, fitted_on, contest)
+    seen, known_TN = as_known(panel, label_TN, fitted_on, contest)
     label_TN = standardised_labels(known_TN, seen.member_TN, min_names=contest.min_names)
     labelled = np.flatnonzero(np.isfinite(label_TN).any(axis=1))
     train, valid = purged_split(
@@ -101,21 +106,23 @@ def fit_recipe(
         min_names=contest.min_names,
         seed=recipe.seed,
     )
-    told: dict[str, Any] = {"selection": chosen.facts, "data_hash": _data_hash(seen, label_TN)}
+    seeing: dict[str, Any] = {"selection": chosen.facts, "data_hash": data_hash(seen, label_TN)}
     seen = narrowed(seen, chosen.places)
-    examples = offered._replace(features_NTF=seen.features_NTF)
-    learned = learner.fit(
+    examples = offered._replace(features_NTF=seen.features_NTF, columns=seen.columns)
+    learned = learner.fit_seeds(
         examples,
         settings=settings,
         loss=recipe.loss,
-        seed=recipe.seed,
+        seeds=range(recipe.seed, recipe.seed + recipe.seeds),
         threads=threads,
         accelerator=accelerator,
+        scratch=scratch,
     )
-    weights_hash = learner.weights_hash(learned.weights)
-    told |= {"settings": settings, "look_back": look_back, "threads": threads}
-    card = told | _card(recipe, contest, fitted_on, seen, examples) | _said(learner, learned)
-    return Fit(recipe, fitted_on, learned.weights, weights_hash, card, learned.curves)
+    facts, curves = told(learned)
+    bundle = Bundle(learner, [one.weights for one in learned])
+    seeing |= {"settings": settings, "look_back": look_back, "threads": threads, "facts": facts}
+    card = seeing | _card(recipe, contest, fitted_on, seen, examples) | _named(bundle)
+    return Fit(recipe, fitted_on, packed(bundle.weights), card["weights_hash"], card, curves)
 
 
 def _card(
@@ -127,17 +134,16 @@ def _card(
         "fitted_on": fitted_on.isoformat(),
         "columns": list(seen.columns),
         "contest": contest.model_dump(mode="json", exclude={"candidates", "title"}),
-        **_stretches(seen, examples),
+        **stretches(seen, examples),
     }
 
 
-def _said(learner: Learner, learned: Learned) -> dict[str, Any]:
-    """Return what came of the fit."""
+def _named(bundle: Bundle) -> dict[str, Any]:
+    """Return what the weights' file is known by."""
     return {
-        "facts": learned.facts,
-        "suffix": learner.suffix,
-        "sha256": sha256(learned.weights).hexdigest(),
-        "weights_hash": learner.weights_hash(learned.weights),
+        "suffix": bundle.learner.suffix if len(bundle.weights) == 1 else "safetensors",
+        "sha256": sha256(packed(bundle.weights)).hexdigest(),
+        "weights_hash": bundle.weights_hash(),
     }
 
 
@@ -158,14 +164,17 @@ def load_fit(recipe: Recipe, card: Mapping[str, Any], weights: bytes, *, threads
     learner = _learner(recipe)
     settings = settled(recipe.settings, learner.known, model=recipe.model)
     columns = tuple(card["columns"])
+    bundle = Bundle(learner, unpacked(weights, seeds=recipe.seeds))
+    by_seed = bundle.scorer(features=len(columns), settings=settings, threads=threads)
     return Model(
         recipe=recipe,
         fitted_on=date.fromisoformat(card["fitted_on"]),
-        weights_hash=learner.weights_hash(weights),
+        weights_hash=bundle.weights_hash(),
         columns=columns,
         look_back=learner.look_back(settings),
-        score=learner.scorer(weights, features=len(columns), settings=settings, threads=threads),
-        explainer=partial(learner.explainer, weights, features=len(columns), threads=threads),
+        score=lambda features_NTF: by_seed(features_NTF).mean(axis=1),
+        by_seed=by_seed,
+        explainer=partial(bundle.explainer, features=len(columns), threads=threads),
     )
 
 
@@ -222,56 +231,6 @@ def _learner(recipe: Recipe) -> Learner:
             f"it knows: {', '.join(learner.losses)}."
         )
     return learner
-
-
-def _as_known(
-    panel: Panel, label_TN: Array, fitted_on: date, contest: Contest
-) -> tuple[Panel, Array]:
-    """Return the panel and labels without what was unknown at the close of `fitted_on`."""
-    if label_TN.shape != panel.member_TN.shape:
-        raise ValueError(f"Expected labels {panel.member_TN.shape}, found {label_TN.shape}.")
-    if fitted_on not in panel.sessions:
-        raise ValueError(
-            f"{fitted_on} is no session of the panel, which spans {panel.sessions[:1]} to "
-            f"{panel.sessions[-1:]}."
-        )
-    seen = until(panel, fitted_on)
-    place_of = {name: place for place, name in enumerate(panel.instruments)}
-    names_N = [place_of[name] for name in seen.instruments]
-    known_TN = label_TN[: len(seen.sessions), names_N].copy()
-    known_TN[max(0, len(seen.sessions) - contest.horizon - 1) :] = np.nan
-    newest = slice(-contest.train_sessions if contest.train_sessions else None, None)
-    features_NTF = seen.features_NTF[:, newest]
-    told_F = np.flatnonzero((features_NTF != 0).any(axis=(0, 1)))
-    if not told_F.size:
-        raise ValueError(f"No feature has said anything by {fitted_on}: nothing to learn from.")
-    return (
-        seen._replace(
-            sessions=seen.sessions[newest],
-            columns=tuple(seen.columns[place] for place in told_F),
-            features_NTF=np.ascontiguousarray(features_NTF[:, :, told_F]),
-            member_TN=seen.member_TN[newest],
-        ),
-        known_TN[newest],
-    )
-
-
-def _stretches(seen: Panel, examples: Examples) -> dict[str, Any]:
-    """Return, for the card, how many rows and which sessions were learned from and stopped by."""
-    out: dict[str, Any] = {}
-    for name, places in (("train", examples.train), ("valid", examples.valid)):
-        out[f"{name}_rows"] = int(np.isfinite(examples.label_TN[places]).sum())
-        out[f"{name}_first"] = seen.sessions[int(places[0])].isoformat()
-        out[f"{name}_last"] = seen.sessions[int(places[-1])].isoformat()
-    return out
-
-
-def _data_hash(seen: Panel, label_TN: Array) -> str:
-    """Return the SHA-256 of everything the fit could see."""
-    digest = sha256(repr((seen.sessions, seen.instruments, seen.columns)).encode())
-    digest.update(np.ascontiguousarray(seen.features_NTF).tobytes())
-    digest.update(np.ascontiguousarray(np.where(np.isnan(label_TN), np.nan, label_TN)).tobytes())
-    return digest.hexdigest()
 
 
 def _refuse_unknown(sessions: Sequence[date], place_of: Mapping[date, int], model: Model) -> None:

@@ -56,7 +56,7 @@ def market(
     features[3, 5::7] = 0
     days = tuple(date(2020, 1, 1) + timedelta(days=number) for number in range(sessions))
     instruments = tuple(f"s:{name:04}" for name in range(names))
-    return Panel(days, instruments, tuple("abcd"), features, member), label
+    return Panel(days, instruments, ("a", "return_5", "b", "c"), features, member), label
 
 
 @cache

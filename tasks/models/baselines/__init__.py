@@ -31,6 +31,12 @@ def _random_forest() -> "type[Learner]":
     return RandomForest
 
 
+def _reversal() -> "type[Learner]":
+    from tasks.models.baselines.reversal import Reversal
+
+    return Reversal
+
+
 def _ridge() -> "type[Learner]":
     from tasks.models.baselines.ridge import Ridge
 
@@ -42,5 +48,6 @@ BASELINES: dict[str, "Callable[[], type[Learner]]"] = {
     "lightgbm": _lightgbm,
     "linear_svm": _linear_svm,
     "random_forest": _random_forest,
+    "reversal": _reversal,
     "ridge": _ridge,
 }

@@ -1,0 +1,27 @@
+"""From a recipe's words to the class that fits it; from our own registries only."""
+
+from conf.schema import Recipe
+from tasks.learning.model import Learner
+from tasks.models.baselines import BASELINES
+from tasks.models.nets import NETS
+
+
+def learner_of(recipe: Recipe) -> Learner:
+    """Return the learner a recipe names; raise where there is none, or it knows no such loss."""
+    if recipe.model in BASELINES:
+        learner = BASELINES[recipe.model]()()
+    elif recipe.model in NETS:
+        from tasks.learning.training import NetLearner
+
+        learner = NetLearner(NETS[recipe.model]())
+    else:
+        known = ", ".join(sorted([*BASELINES, *NETS]))
+        raise ValueError(
+            f"No model named {recipe.model!r} (recipe {recipe.name}); there is: {known}."
+        )
+    if recipe.loss not in learner.losses:
+        raise ValueError(
+            f"{recipe.model} cannot fit loss {recipe.loss!r} (recipe {recipe.name}); "
+            f"it knows: {', '.join(learner.losses)}."
+        )
+    return learner

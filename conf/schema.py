@@ -101,7 +101,7 @@ class Recipe(Strict):
 
     name: Name
     model: Name  # a key of NETS or BASELINES
-    loss: Literal["ic", "mse"] = "mse"
+    loss: Literal["ic", "mse", "huber", "pairwise", "listwise", "quantile"] = "mse"
     settings: dict[str, float | int | str | bool] = Field({})
     selection: Selection = NoSelection()
     seed: int = 1

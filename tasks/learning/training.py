@@ -22,6 +22,7 @@ from torch import Tensor
 
 from tasks.learning.best import BestWeights
 from tasks.learning.forecaster import CURVES, Forecaster
+from tasks.learning.losses import LOSSES
 from tasks.learning.model import Array, Examples, Learned, Learner, Scorer, Setting, Value
 from tasks.learning.net import Net
 from tasks.learning.repeatable import on_threads, repeatable
@@ -49,7 +50,7 @@ class NetLearner(Learner):
         "clip": Setting(1.0, 1e-6, 1e6, "largest norm of a step's gradient"),
         "mixed": Setting(0, 0, 1, "1: bfloat16 where a GPU is, 32 bits elsewhere"),
     }
-    losses: ClassVar[Sequence[str]] = ("ic", "mse")
+    losses: ClassVar[Sequence[str]] = tuple(LOSSES)
     suffix: ClassVar[str] = "safetensors"
 
     def __init__(self, net: type[Net]):

@@ -106,6 +106,15 @@ class Recipe(Strict):
     selection: Selection = NoSelection()
     seed: int = 1
     seeds: int = Field(1, ge=1, le=64, description="Fits, of the seeds from `seed` on, averaged.")
+    members: tuple["Recipe", ...] = Field((), description="Of an ensemble: the recipes it weighs.")
+
+    @model_validator(mode="after")
+    def _members_are_an_ensembles(self) -> "Recipe":
+        if (self.model == "ensemble") != (len(self.members) >= 2):
+            raise ValueError("an ensemble has two members or more, and no other model has any")
+        if any(one.members or one.selection.kind != "none" for one in self.members):
+            raise ValueError("a member of an ensemble has no members and no selection of its own")
+        return self
 
 
 class Contest(Strict):
@@ -131,6 +140,9 @@ class Contest(Strict):
     train_sessions: int | None = Field(None, ge=20, description="Newest sessions used; empty: all.")
     valid_share: float = Field(0.15, gt=0, lt=0.5, description="Newest share, for early stopping.")
     compare_refits: int = Field(2, ge=1, description="Last refits that challengers walk too.")
+    promotion: Literal["by_hand", "rule"] = Field(
+        "by_hand", description="Who gives the title to a challenger that the rule finds better."
+    )
     min_names: int = Field(5, ge=2, description="Fewest labelled names for an IC of a session.")
     candidates: tuple[Recipe, ...] = Field(min_length=1)
 

@@ -92,7 +92,8 @@ def load_contest(name: str) -> Contest:
     contest: Contest = _load(conf_folder() / "models" / f"{name}.yaml", Contest)
     _known("feature set", contest.features, FEATURE_SETS)
     for recipe in contest.candidates:
-        _known("model", recipe.model, {**NETS, **BASELINES})
+        for one in recipe.members or (recipe,):
+            _known("model", one.model, {**NETS, **BASELINES})
     load_source(contest.source)
     load_universe(contest.universe)
     return contest

@@ -57,6 +57,7 @@ class Learner(ABC):
     known: ClassVar[Mapping[str, Setting]]
     losses: ClassVar[Sequence[str]]
     suffix: ClassVar[str]  # of the weights' file
+    refits: ClassVar[bool] = False  # on the validation too, which then says nothing of its worth
 
     @abstractmethod
     def look_back(self, settings: Mapping[str, Value]) -> int:

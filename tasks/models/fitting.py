@@ -20,15 +20,13 @@ from tasks.learning.model import (
     Array,
     Examples,
     Explainer,
-    Learner,
     Scorer,
     settled,
 )
 from tasks.learning.panel import Panel, standardised_labels
 from tasks.learning.splits import purged_split
-from tasks.models.baselines import BASELINES
 from tasks.models.known import as_known, data_hash, stretches
-from tasks.models.nets import NETS
+from tasks.models.learners import learner_of
 from tasks.models.seeds import Bundle, SeedScorer, packed, told, unpacked
 from tasks.models.selection import choose, narrowed
 
@@ -86,7 +84,7 @@ def fit_recipe(
         accelerator: Where nets train, as Lightning names it.
         scratch: A folder from which a training that was broken off goes on.
     """
-    learner = _learner(recipe)
+    learner = learner_of(recipe)
     settings = settled(recipe.settings, learner.known, model=recipe.model)
     look_back = learner.look_back(settings)
     seen, known_TN = as_known(panel, label_TN, fitted_on, contest)
@@ -161,7 +159,7 @@ def load_fit(recipe: Recipe, card: Mapping[str, Any], weights: bytes, *, threads
             f"The weights of {recipe.name} fitted on {card['fitted_on']} are not their card's: "
             f"expected SHA-256 {card['sha256']}, found {found}. Restore them, or fit again."
         )
-    learner = _learner(recipe)
+    learner = learner_of(recipe)
     settings = settled(recipe.settings, learner.known, model=recipe.model)
     columns = tuple(card["columns"])
     bundle = Bundle(learner, unpacked(weights, seeds=recipe.seeds))
@@ -210,27 +208,6 @@ def windows(
             continue
         seen = panel.features_NTF[names_N, place - model.look_back + 1 : place + 1]
         yield session, names_N, np.ascontiguousarray(seen[:, :, columns])
-
-
-def _learner(recipe: Recipe) -> Learner:
-    """Return the learner a recipe names, from our registries only."""
-    if recipe.model in BASELINES:
-        learner = BASELINES[recipe.model]()()
-    elif recipe.model in NETS:
-        from tasks.learning.training import NetLearner
-
-        learner = NetLearner(NETS[recipe.model]())
-    else:
-        known = ", ".join(sorted([*BASELINES, *NETS]))
-        raise ValueError(
-            f"No model named {recipe.model!r} (recipe {recipe.name}); there is: {known}."
-        )
-    if recipe.loss not in learner.losses:
-        raise ValueError(
-            f"{recipe.model} cannot fit loss {recipe.loss!r} (recipe {recipe.name}); "
-            f"it knows: {', '.join(learner.losses)}."
-        )
-    return learner
 
 
 def _refuse_unknown(sessions: Sequence[date], place_of: Mapping[date, int], model: Model) -> None:

@@ -5,17 +5,23 @@ from tasks.learning.model import Learner
 from tasks.models.baselines import BASELINES
 from tasks.models.nets import NETS
 
+ENSEMBLE = "ensemble"  # made of members that its recipe names, hence in no registry
+
 
 def learner_of(recipe: Recipe) -> Learner:
     """Return the learner a recipe names; raise where there is none, or it knows no such loss."""
     if recipe.model in BASELINES:
         learner = BASELINES[recipe.model]()()
+    elif recipe.model == ENSEMBLE:
+        from tasks.models.ensemble import Ensemble
+
+        learner = Ensemble([(member, learner_of(member)) for member in recipe.members])
     elif recipe.model in NETS:
         from tasks.learning.training import NetLearner
 
         learner = NetLearner(NETS[recipe.model]())
     else:
-        known = ", ".join(sorted([*BASELINES, *NETS]))
+        known = ", ".join(sorted([*BASELINES, *NETS, ENSEMBLE]))
         raise ValueError(
             f"No model named {recipe.model!r} (recipe {recipe.name}); there is: {known}."
         )

@@ -83,8 +83,7 @@ class Bundle(NamedTuple):
             score_NS = np.stack([one(features_NTF) for one in scorers], axis=1)
             if len(scorers) == 1:
                 return score_NS
-            centre_S, scale_S = _scale(score_NS)
-            return np.asarray((score_NS - centre_S) / scale_S)
+            return standardised(score_NS)
 
         return scores
 
@@ -109,6 +108,12 @@ class Bundle(NamedTuple):
             return np.mean(scaled, axis=0), ((base_NS - centre_S) / scale_S).mean(axis=1)
 
         return parts
+
+
+def standardised(score_NS: Array) -> Array:
+    """Return scores of mean 0 and variance 1 in each column; 0 where all are alike."""
+    centre_S, scale_S = _scale(score_NS)
+    return np.asarray((score_NS - centre_S) / scale_S)
 
 
 def _scale(score_NS: Array) -> tuple[Array, Array]:

@@ -29,6 +29,7 @@ class LinearSvm(WeightedSum):
         "tolerance": Setting(0.5, 0.0, 10.0, "miss that costs nothing, in deviations", (0.0, 1.5)),
     }
     losses: ClassVar[Sequence[str]] = ("mse",)
+    refits: ClassVar[bool] = True
 
     def fit(
         self,

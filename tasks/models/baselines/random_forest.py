@@ -30,6 +30,7 @@ class RandomForest(Trees):
         "bins": Setting(63, 2, 255, "values a feature is rounded to"),
     }
     losses: ClassVar[Sequence[str]] = ("mse",)
+    refits: ClassVar[bool] = True
 
     def fit(
         self,

@@ -23,6 +23,7 @@ class Ridge(WeightedSum):
         "penalties": Setting(9, 1, 100, "penalties tried between the two, evenly in logarithms"),
     }
     losses: ClassVar[Sequence[str]] = ("mse",)
+    refits: ClassVar[bool] = True
 
     def fit(
         self,

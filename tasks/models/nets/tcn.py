@@ -8,10 +8,12 @@ a stretch gives the same scores as one pass a session.
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from tasks.learning.model import Setting, Value
 from tasks.learning.net import Net
+from tasks.models.nets.layers import Taps, head
 
 
 class Tcn(Net):
@@ -36,12 +38,11 @@ class Tcn(Net):
         super().__init__()
         self.inlet = nn.Linear(features, channels)
         self.levels = nn.ModuleList(
-            nn.Conv1d(channels, channels, kernel, dilation=2**level) for level in range(levels)
+            Taps(channels, channels, kernel=kernel, dilation=2**level) for level in range(levels)
         )
         self.activation = nn.GELU()
-        self.dropout = nn.Dropout1d(dropout)
-        self.head = nn.Linear(channels, 1)
-        nn.init.normal_(self.head.weight, std=0.01)
+        self.dropout = nn.Dropout(dropout)
+        self.head = head(channels)
 
     @classmethod
     def look_back(cls, settings: Mapping[str, Value]) -> int:
@@ -61,9 +62,10 @@ class Tcn(Net):
 
     def forward(self, features_NTF: Tensor, member_NK: Tensor) -> Tensor:
         """Return the scores (N, K) of every session with a full look-back, in one pass."""
-        state_NCT = self.inlet(features_NTF).transpose(1, 2)
+        state_TNC = self.inlet(features_NTF).transpose(0, 1)
         for level in self.levels:
-            news_NCT = self.dropout(self.activation(level(state_NCT)))
-            state_NCT = state_NCT[:, :, state_NCT.shape[2] - news_NCT.shape[2] :] + news_NCT
-        score_NK: Tensor = self.head(state_NCT.transpose(1, 2)).squeeze(-1)
+            news_TNC = self.activation(level(state_TNC))
+            news_TNC = news_TNC * self.dropout(torch.ones_like(news_TNC[:1]))  # whole channels
+            state_TNC = state_TNC[state_TNC.shape[0] - news_TNC.shape[0] :] + news_TNC
+        score_NK: Tensor = self.head(state_TNC).squeeze(-1).T
         return score_NK

@@ -13,11 +13,11 @@ import polars as pl
 from prefect import get_run_logger, task
 
 from tasks.forecast import champion_model, score_rows
-from tasks.market import frames
 from tasks.market.history import Array
-from tasks.market.lake import Lake, Span, Where, content_hash
+from tasks.market.lake import content_hash
 from tasks.panels import panel_of
 from tasks.progress import steps
+from tasks.promote import look_at, looked
 from tasks.settings import (
     calendar,
     code_hash,
@@ -28,11 +28,15 @@ from tasks.settings import (
     open_shelf,
     settings_hash,
     threads,
+    tracking_uri,
 )
+from tasks.titles import titles_of, write_titles
 
 if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
     from tasks.learning.panel import Panel
+    from tasks.models.evaluation import Evaluation
+    from tasks.models.titles import Title
 
 
 class Due(NamedTuple):
@@ -55,9 +59,9 @@ def refits(contest: str, as_of: date) -> list[date]:
 
 @task(task_run_name="train-{contest}-{as_of}", tags=["training"])
 def train_contest(contest: str, as_of: date) -> str:
-    """Fit every recipe that is due at `as_of`, and crown the first champion or refit it.
+    """Fit every recipe that is due at `as_of`, look at the challengers, and write who is champion.
 
-    The champion's recipe is fitted at every scheduled session; its challengers at the last few,
+    The recipe with the title is fitted at every scheduled session; all others at the last few,
     where all are compared on the same rows. Raises `LookupError` where history is too short.
     """
     rules = load_contest(contest)
@@ -67,29 +71,34 @@ def train_contest(contest: str, as_of: date) -> str:
             f"no champion: contest {contest!r} needs {rules.first_fit} sessions before its first "
             f"fit, and {as_of} comes too early"
         )
-    due = _due(contest, rules, schedule)
+    held = titles_of(contest, rules, schedule, as_of)
+    due = _due(contest, rules, schedule, held)
+    panel, compared = None, None
+    if due or (rules.promotion == "rule" and not looked(contest, schedule[-1])):
+        sessions = _sessions_needed(rules, due, schedule, as_of)
+        fits = {*(one.fitted_on for one in due), schedule[-1], as_of}
+        panel, labels = panel_of(contest, sessions, as_of, fits=fits)
+        for one in steps(due, f"training {contest}"):
+            _fit(contest, rules, one, panel, labels[one.fitted_on])
+        compared = _compare(contest, rules, schedule, panel, labels)
+    champion = _crown(contest, rules, schedule, as_of, panel)
+    if compared:
+        _log(contest, rules, due, schedule, champion, compared)
     if not due:
-        _crown(open_lake(), contest, rules, schedule, as_of)
         return f"{contest}: nothing due since {schedule[-1]}"
-    sessions = _sessions_needed(rules, due, schedule, as_of)
-    panel, labels = panel_of(contest, sessions, as_of, fits={*(d.fitted_on for d in due), as_of})
-    for one in steps(due, f"training {contest}"):
-        _fit(contest, rules, one, panel, labels[one.fitted_on])
-    _crown(open_lake(), contest, rules, schedule, as_of)
-    for recipe in rules.candidates:
-        if any(one.recipe.name == recipe.name for one in due):
-            _compare(contest, rules, recipe, schedule, panel, labels[as_of], as_of)
     get_run_logger().info("%s: %d fits up to %s", contest, len(due), schedule[-1])
     return f"{contest}: {len(due)} fits"
 
 
-def _due(contest: str, rules: "Contest", schedule: Sequence[date]) -> list[Due]:
+def _due(
+    contest: str, rules: "Contest", schedule: Sequence[date], held: "Sequence[Title]"
+) -> list[Due]:
+    """Return what is missing of the fits that hold a title and of those that are compared."""
     shelf, verdicts = open_shelf(), open_lake().read("verdicts", where={"source": [rules.source]})
-    champion = rules.candidates[0].name
     due = []
     for recipe in rules.candidates:
-        own = schedule if recipe.name == champion else schedule[-rules.compare_refits :]
-        for fitted_on in own:
+        own = {title.session for title in held if title.recipe == recipe.name}
+        for fitted_on in sorted(own | set(schedule[-rules.compare_refits :])):
             one = Due(recipe, fitted_on, _inputs(rules, recipe, verdicts, fitted_on))
             if not shelf.holds(contest, recipe.name, fitted_on, inputs=one.inputs):
                 due.append(one)
@@ -100,7 +109,8 @@ def _inputs(rules: "Contest", recipe: "Recipe", verdicts: pl.DataFrame, fitted_o
     """Return the hash of what decides a fit: settings, code, and the deliveries known by then."""
     first = pl.col("delivery") == pl.col("delivery").min()  # history that came in one go
     seen = verdicts.filter((pl.col("known_on") <= fitted_on) | first)
-    bare = rules.model_copy(update={"candidates": (recipe,), "compare_refits": 1})
+    told_elsewhere = {"compare_refits": 1, "promotion": "by_hand"}  # change no fit
+    bare = rules.model_copy(update={"candidates": (recipe,), **told_elsewhere})
     settings = settings_hash(bare, load_universe(rules.universe), load_source(rules.source))
     code = code_hash("tasks/features", "tasks/learning", "tasks/models", "tasks/statistics")
     return settings + code + content_hash(seen)
@@ -112,7 +122,7 @@ def _sessions_needed(
     """Return the sessions of the panel: what the oldest due fit, or the comparison, looks at."""
     source = load_source(rules.source)
     days = calendar(source.calendar).sessions(source.starts, as_of)
-    oldest = min(one.fitted_on for one in due)
+    oldest = min((one.fitted_on for one in due), default=schedule[-1])
     first = days.index(min(oldest, schedule[-rules.compare_refits :][0]))
     reach = rules.train_sessions or first
     return days[max(first - reach - LOOK_BACK, 0) :]
@@ -136,53 +146,77 @@ def _fit(contest: str, rules: "Contest", one: Due, panel: "Panel", label_TN: Arr
 
 
 def _crown(
-    lake: Lake, contest: str, rules: "Contest", schedule: Sequence[date], as_of: date
-) -> None:
-    """Write the champion of every scheduled session: the first candidate, refitted."""
-    recipe, shelf = rules.candidates[0].name, open_shelf()
-    rows = [
-        {
-            "contest": contest,
-            "from_session": fitted_on,
-            "known_on": fitted_on,
-            "recipe": recipe,
-            "weights_hash": shelf.load(contest, recipe, fitted_on)[0]["weights_hash"],
-            "reason": "scheduled refit" if number else "first candidate of the contest",
-        }
-        for number, fitted_on in enumerate(schedule)
-    ]
-    frame = pl.DataFrame(rows, schema=frames.CHAMPIONS)
-    over: Where = {"contest": [contest], "from_session": Span(date.min, as_of)}
-    stands = lake.read("champions", where=over)
-    if not stands.equals(frame.sort("contest", "from_session")):
-        lake.replace("champions", frame, over=over)
+    contest: str, rules: "Contest", schedule: Sequence[date], as_of: date, panel: "Panel | None"
+) -> str:
+    """Write the champions by all that is decided, and return the recipe that holds the title."""
+    held = titles_of(contest, rules, schedule, as_of)
+    crowned = write_titles(contest, held, as_of, panel)
+    for fault in crowned.faults:
+        get_run_logger().warning("%s: %s", contest, fault)
+    return str(crowned.champion["recipe"])
 
 
 def _compare(
     contest: str,
     rules: "Contest",
-    recipe: "Recipe",
     schedule: Sequence[date],
     panel: "Panel",
-    label_TN: Array,
-    as_of: date,
-) -> None:
-    """Log the newest fit of `recipe`, judged on the sessions since the compared refits."""
-    from tasks.learning.tracking import TrackingError
+    labels: dict[date, Array],
+) -> "dict[str, Evaluation]":
+    """Return what each recipe's walk since the compared refits was worth, and take the look.
+
+    The look is that of the newest scheduled session, by the labels that were known then.
+    """
     from tasks.models.evaluation import evaluate
+
+    compared, as_of = schedule[-rules.compare_refits :], max(labels)
+    known = {day: _label_frame(panel, labels[day]) for day in {schedule[-1], as_of}}
+    found: dict[date, dict[str, Evaluation]] = {day: {} for day in known}
+    for recipe in rules.candidates:
+        scores = _walked(contest, rules, recipe, compared, panel, as_of)
+        for day, frame in known.items():
+            seen = scores.filter(pl.col("session") <= day)
+            found[day][recipe.name] = evaluate(
+                seen, frame, horizon=rules.horizon, min_names=rules.min_names
+            )
+    daily = {name: one.daily for name, one in found[schedule[-1]].items()}
+    holder = titles_of(contest, rules, schedule, schedule[-1], ruled=False)[-1].recipe
+    for one in look_at(contest, rules, daily, schedule[-1], holder):
+        get_run_logger().info(
+            "%s: %s against %s: %s, %s; difference %+.4f ± %.4f, %.4f would be found",
+            *(contest, one.challenger, holder, one.verdict, one.reason),
+            *(one.difference, one.error, one.detectable),
+        )
+    return found[as_of]
+
+
+def _log(
+    contest: str,
+    rules: "Contest",
+    due: Sequence[Due],
+    schedule: Sequence[date],
+    champion: str,
+    judged: "dict[str, Evaluation]",
+) -> None:
+    """Log the newest fit of each recipe that was fitted, and let the alias name the champion's."""
+    from tasks.learning.tracking import TrackingError, register
     from tasks.record import log_newest_fit
 
-    compared = list(schedule[-rules.compare_refits :])
-    judged = evaluate(
-        _walked(contest, rules, recipe, compared, panel, as_of),
-        _label_frame(panel, label_TN),
-        horizon=rules.horizon,
-        min_names=rules.min_names,
-    )
-    try:
-        log_newest_fit(contest, recipe, compared, judged)
-    except TrackingError as error:  # the record is for people: no book waits for it
-        get_run_logger().warning("%s/%s is fitted but not logged: %s", contest, recipe.name, error)
+    for recipe in rules.candidates:
+        own = [one.fitted_on for one in due if one.recipe.name == recipe.name]
+        if not own:
+            continue
+        compared = schedule[-rules.compare_refits :]
+        fits = [*compared, max(own)] if max(own) > compared[-1] else list(compared)
+        try:
+            run_id = log_newest_fit(contest, recipe, fits, judged[recipe.name])
+            if recipe.name == champion:
+                tags = {"fitted_on": str(fits[-1])}
+                register(tracking_uri(), contest=contest, run_id=run_id, tags=tags)
+        except TrackingError as error:  # the record is for people: no book waits for it
+            get_run_logger().warning(
+                "%s/%s is fitted but not logged: %s", contest, recipe.name, error
+            )
 
 
 def _walked(

@@ -1,0 +1,109 @@
+"""A title counts from its session on, and a refit keeps it only where its scores make sense."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from tasks.models.titles import Decision, Refit, Title, sane, titles
+
+DAYS = [date(2024, 1, 1) + timedelta(days=7 * week) for week in range(4)]
+BETWEEN = DAYS[1] + timedelta(days=2)
+NAMES = ["a", "b"]
+
+
+def held(*decisions: Decision, schedule=DAYS) -> list[tuple[date, str]]:
+    found = titles(schedule, decisions, first="a", candidates=NAMES)
+    return [(one.session, one.recipe) for one in found]
+
+
+def test_the_first_candidate_keeps_the_title_refit_by_refit():
+    found = titles(DAYS[:2], [], first="a", candidates=NAMES)
+    assert found == [
+        Title(DAYS[0], "a", "first candidate of the contest"),
+        Title(DAYS[1], "a", "scheduled refit"),
+    ]
+    assert titles([], [], first="a", candidates=NAMES) == []
+
+
+def test_a_decision_counts_from_its_session_on_and_moves_nothing_before():
+    with_it = held(Decision(BETWEEN, "b", "why"))
+    assert with_it == [*held()[:2], (BETWEEN, "b"), (DAYS[2], "b"), (DAYS[3], "b")]
+
+
+def test_a_decision_on_a_scheduled_session_takes_its_refit():
+    assert held(Decision(DAYS[2], "b", "why"))[1:] == [
+        (DAYS[1], "a"),
+        (DAYS[2], "b"),
+        (DAYS[3], "b"),
+    ]
+
+
+def test_a_title_may_go_back():
+    there, back = Decision(DAYS[1], "b", "why"), Decision(BETWEEN, "a", "worse")
+    assert [recipe for _, recipe in held(there, back)] == ["a", "b", "a", "a", "a"]
+
+
+@pytest.mark.parametrize(
+    "idle",
+    [
+        Decision(BETWEEN, "a", "holds it already"),
+        Decision(BETWEEN, "c", "no candidate"),
+        Decision(date(2023, 1, 1), "b", "before the first fit"),
+    ],
+)
+def test_what_changes_nothing_asks_for_no_fit(idle):
+    assert held(idle) == held()
+
+
+def test_later_decisions_and_sessions_never_move_earlier_titles():
+    early = held(Decision(DAYS[1], "b", "why"), schedule=DAYS[:2])
+    later = held(Decision(DAYS[1], "b", "why"), Decision(DAYS[3], "a", "back"))
+    assert later[: len(early)] == early
+
+
+SCORES = np.random.default_rng(1).normal(size=200)
+
+
+def refit(scores=SCORES, loss: float | None = 1.0) -> Refit:
+    return Refit({"curves": {} if loss is None else {"valid_loss": [9.0, loss, 3.0]}}, scores)
+
+
+def test_a_refit_like_the_one_before_is_believed_and_its_numbers_are_told():
+    found = sane(refit(SCORES * 2 + 1, 1.2), refit())
+    assert found.fault == ""
+    assert (found.loss, found.loss_before, found.names) == (1.2, 1.0, 200)
+    assert found.correlation == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("fresh", "fault"),
+    [
+        (refit(np.where(np.arange(200) < 3, np.nan, SCORES)), "3 of 200 scores are not finite"),
+        (refit(np.where(np.arange(200) < 1, np.inf, SCORES)), "1 of 200 scores are not finite"),
+        (refit(np.full(200, 0.5)), "all 200 scores are 0.5"),
+        (refit(-SCORES), "it turns the order of names round (rank correlation -1.00)"),
+        (refit(loss=2.1), "its loss is 2.1, that of the fit before 1"),
+        (refit(loss=0.4), "its loss is 0.4, that of the fit before 1"),
+    ],
+)
+def test_a_refit_that_makes_no_sense_is_at_fault_and_says_why(fresh, fault):
+    assert sane(fresh, refit()).fault == fault
+
+
+def test_scores_that_have_nothing_to_do_with_the_last_are_no_fault():
+    faults = [
+        sane(refit(np.random.default_rng(seed).normal(size=200)), refit()).fault
+        for seed in range(2, 60)
+    ]
+    assert sum(bool(fault) for fault in faults) <= 5  # one in 40 is that far below zero by chance
+
+
+def test_a_recipe_without_a_loss_is_judged_by_its_scores_alone():
+    assert sane(refit(loss=None), refit(loss=None)).fault == ""
+    assert sane(refit(-SCORES, None), refit(loss=None)).fault != ""
+
+
+def test_a_model_that_always_says_the_same_may_go_on_saying_it():
+    same = np.full(200, 1.0)
+    assert sane(refit(same), refit(same)).fault == ""

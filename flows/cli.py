@@ -11,6 +11,7 @@ import typer
 from flows.audit import app as audit
 from flows.data import app as data
 from flows.features import features
+from flows.models import app as models
 from flows.report import app as report
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 
 app.add_typer(audit, name="audit")
 app.add_typer(data, name="data")
+app.add_typer(models, name="models")
 app.add_typer(report, name="report")
 
 

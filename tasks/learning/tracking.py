@@ -10,8 +10,9 @@ import math
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,8 +21,20 @@ from tasks.learning.shelf import Shelf, Shelved
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.store.entities import PagedList
 
-__all__ = ["Shelf", "Shelved", "TrackingError", "log_fit", "register"]
+__all__ = [
+    "Shelf",
+    "Shelved",
+    "TrackingError",
+    "experiment_of",
+    "log_fit",
+    "log_numbers",
+    "opened",
+    "register",
+    "runs_of",
+]
 
 BATCH = 1000  # metrics in one call; MLflow refuses more
 PARAMS = 100  # params in one call
@@ -70,11 +83,11 @@ def log_fit(
             what the server says.
     """
     every_tag = {"recipe": recipe, **{f"hash.{name}": h for name, h in hashes.items()}}
-    with _client(uri) as client:
-        experiment = _experiment(client, contest, artifact_root or _beside(uri, contest))
+    with opened(uri) as client:
+        experiment = experiment_of(client, uri, contest, artifact_root)
         run = client.create_run(experiment, run_name=run_name, tags=every_tag | dict(tags or {}))
         run_id: str = run.info.run_id
-        _log_numbers(client, run_id, run.info.start_time, params, metrics, curves)
+        log_numbers(client, run_id, run.info.start_time, params, metrics, curves)
         with tempfile.TemporaryDirectory() as folder:
             _lay_out(Path(folder), figures=figures, card=card, weights=weights)
             client.log_artifacts(run_id, folder)
@@ -94,7 +107,7 @@ def register(
 
     A run that already is a version keeps its number; the alias moves to it either way.
     """
-    with _client(uri) as client:
+    with opened(uri) as client:
         _registered(client, contest)
         standing = [
             one for one in client.search_model_versions(f"name='{contest}'") if one.run_id == run_id
@@ -115,7 +128,7 @@ def register(
 
 
 @contextmanager
-def _client(uri: str) -> Iterator["MlflowClient"]:
+def opened(uri: str) -> Iterator["MlflowClient"]:
     """Give a client whose failures are `TrackingError`s and come in bounded time."""
     _refuse_dead_database(uri)
     with _environment():
@@ -189,14 +202,17 @@ def _beside(uri: str, contest: str) -> str | None:
     return (database.parent / "artifacts" / contest).as_uri()
 
 
-def _experiment(client: "MlflowClient", contest: str, artifact_root: str | None) -> str:
+def experiment_of(
+    client: "MlflowClient", uri: str, contest: str, artifact_root: str | None = None
+) -> str:
     """Return the experiment's id; another process may make it at the same time."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(contest)
     if found is None:
+        root = artifact_root or _beside(uri, contest)
         try:
-            return str(client.create_experiment(contest, artifact_location=artifact_root))
+            return str(client.create_experiment(contest, artifact_location=root))
         except MlflowException as error:
             found = client.get_experiment_by_name(contest)
             if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
@@ -204,6 +220,24 @@ def _experiment(client: "MlflowClient", contest: str, artifact_root: str | None)
     if found.lifecycle_stage != "active":
         raise TrackingError(f"The experiment {contest} was deleted in MLflow: restore it there.")
     return str(found.experiment_id)
+
+
+def runs_of(client: "MlflowClient", query: str, *, deleted: bool = False) -> Iterator["Run"]:
+    """Yield the runs of all experiments that a query finds, page by page, the newest first."""
+    from mlflow.entities import ViewType
+
+    view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
+    places = [one.experiment_id for one in _pages(partial(client.search_experiments, view))]
+    yield from _pages(partial(client.search_runs, places, query, view)) if places else ()
+
+
+def _pages(search: Callable[..., "PagedList[Any]"]) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(max_results=BATCH, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
 
 
 def _registered(client: "MlflowClient", contest: str) -> None:
@@ -217,7 +251,7 @@ def _registered(client: "MlflowClient", contest: str) -> None:
             raise
 
 
-def _log_numbers(
+def log_numbers(
     client: "MlflowClient",
     run_id: str,
     at: int,

@@ -86,7 +86,7 @@ def search(
     name: str,
     effort: Effort,
     seed: int,
-    told: Callable[[Trial], None],
+    told: Callable[[list[Trial]], None],
 ) -> list[Trial]:
     """Go on with the search `name` until its trials or its seconds are used up; give all trials.
 
@@ -103,13 +103,13 @@ def search(
         name: What makes trials comparable: another name begins anew.
         effort: When to end, and where to remember.
         seed: Of what is proposed.
-        told: Called after each trial.
+        told: Called after each trial with all that ended, the new one last.
     """
     study = _study(effort.storage, name)
     _begin_again(study)
     while len(ended := _ended(study)) < effort.trials and not _spent(ended, effort.budget_s):
         _ask_next(study, space, start, judge, folds=folds, seed=seed, before=len(ended))
-        told(_ended(study)[-1])
+        told(_ended(study))
     return ended
 
 

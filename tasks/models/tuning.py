@@ -39,7 +39,7 @@ def tune(
     inputs: str = "",
     threads: int = 1,
     accelerator: str = "auto",
-    told: Callable[[str, Trial], None] = lambda study, trial: None,
+    told: Callable[[str, list[Trial]], None] = lambda study, trials: None,
 ) -> Tuned:
     """Search the settings of `recipe` on folds of what a fit at `as_of` could learn from.
 
@@ -57,7 +57,7 @@ def tune(
         inputs: Hash of whatever else trials rest on, such as the code.
         threads: CPU threads.
         accelerator: Where nets train, as Lightning names it.
-        told: Called after each trial with the study's name.
+        told: Called after each trial with the study's name and all trials, the new one last.
     """
     learner = learner_of(recipe)
     settings = settled(recipe.settings, learner.known, model=recipe.model)
@@ -77,7 +77,7 @@ def tune(
         name=study,
         effort=effort,
         seed=recipe.seed,
-        told=lambda trial: told(study, trial),
+        told=lambda trials: told(study, trials),
     )
     best = best_of(found)
     tuned = recipe.model_copy(update={"settings": {**recipe.settings, **best.settings}})

@@ -31,7 +31,7 @@ def judge(settings):
 
 def searched(folder: Path, judging=judge, trials=6, budget_s=None, **changes) -> list[Trial]:
     effort = Effort(folder / "trials.db", trials, budget_s)
-    given = {"folds": 4, "name": "one", "effort": effort, "seed": 1, "told": lambda trial: None}
+    given = {"folds": 4, "name": "one", "effort": effort, "seed": 1, "told": lambda trials: None}
     return search(judging, SPACE, START, **(given | changes))
 
 
@@ -129,7 +129,8 @@ def test_a_trial_that_raises_counts_and_says_why(tmp_path):
 
 def test_each_trial_is_told_once_it_has_ended(tmp_path):
     told = []
-    assert searched(tmp_path, trials=3, told=told.append) == told
+    found = searched(tmp_path, trials=3, told=told.append)
+    assert told == [found[:1], found[:2], found]
 
 
 KILLED = """
@@ -145,7 +146,7 @@ def slow(settings):
             time.sleep(float(sys.argv[2]))
         yield value
 
-searched(Path(sys.argv[1]), slow, trials=8, told=lambda trial: print("ended", flush=True))
+searched(Path(sys.argv[1]), slow, trials=8, told=lambda trials: print("ended", flush=True))
 """
 
 

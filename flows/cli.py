@@ -13,6 +13,7 @@ from flows.data import app as data
 from flows.features import features
 from flows.models import app as models
 from flows.report import app as report
+from flows.tune import tune
 
 app = typer.Typer(
     name="afterclose",
@@ -156,6 +157,7 @@ def why(
 
 
 app.command()(features)
+app.command()(tune)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from torch import nn
 
 from tasks.learning.model import settled
 from tasks.models.nets.chart_cnn import ChartCnn
-from tasks.models.nets.layers import Memory, Taps, market, shut_out
+from tasks.models.nets.layers import Dropout, Memory, Taps, market, shut_out
 from tasks.models.nets.mixer import _TimeMixing
 from tasks.models.nets.mlp import Mlp
 from tasks.models.nets.transformer import Transformer
@@ -49,6 +49,17 @@ def test_the_market_is_the_mean_of_those_who_are_there_and_zero_where_nobody_is(
     assert torch.isfinite(share_KN).all()
 
 
+def test_a_channel_is_left_out_for_a_name_in_all_sessions_of_a_stretch_or_in_none():
+    torch.manual_seed(1)
+    dropout, ones_KNC = Dropout(0.5), torch.ones(3, 40, 50)
+    left_KNC = dropout(ones_KNC)
+    assert set(left_KNC.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(left_KNC, left_KNC[:1].expand(3, -1, -1))
+    assert 0.45 < (left_KNC == 0).float().mean() < 0.55
+    assert left_KNC[0].std(dim=0).min() > 0, "names differ"
+    assert torch.equal(dropout.eval()(ones_KNC), ones_KNC)
+
+
 def chart_cnn(**given: float) -> ChartCnn:
     return ChartCnn.build(1, settled(given, ChartCnn.known, model="chart_cnn"))
 
@@ -57,18 +68,18 @@ def test_a_chart_is_inked_up_to_its_height_between_its_lowest_and_highest_value(
     net = chart_cnn(look_back=7, rows=9, lines=1, bars=1)
     line = torch.tensor([9.0, 1, 1, 1, 1.5, -4.5, 4.5])  # 9, 10, 11, 12, 13.5, 9, 13.5
     bar = torch.tensor([0.0, 1, 2, 3, 4, 5, 9])
-    picture = net.pictures(torch.stack([line, bar])[None, None])[0, 0]
-    assert picture.shape == (2, 9, 7)
-    assert torch.allclose(picture[0].sum(dim=0), torch.tensor([0.0, 2, 4, 6, 9, 0, 9]))
-    assert torch.allclose(picture[1].sum(dim=0), torch.tensor([0.0, 1, 2, 3, 4, 5, 9]))
-    assert (picture[:, :-1] >= picture[:, 1:]).all(), "ink stands on ink"
+    picture = net.pictures(torch.stack([line, bar], dim=-1)[None, None])[0, 0]
+    assert picture.shape == (9, 7, 2)
+    assert torch.allclose(picture[..., 0].sum(dim=0), torch.tensor([0.0, 2, 4, 6, 9, 0, 9]))
+    assert torch.allclose(picture[..., 1].sum(dim=0), torch.tensor([0.0, 1, 2, 3, 4, 5, 9]))
+    assert (picture[:-1] >= picture[1:]).all(), "ink stands on ink"
 
 
 def test_the_size_of_moves_does_not_change_a_chart_and_one_without_any_is_blank():
     net = chart_cnn()
-    moves = torch.randn(2, 5, 3, 20)
+    moves = torch.randn(2, 5, 20, 3)
     assert torch.allclose(net.pictures(moves), net.pictures(7 * moves), atol=1e-3)
-    assert not net.pictures(torch.zeros(2, 5, 3, 20)).any()
+    assert not net.pictures(torch.zeros(2, 5, 20, 3)).any()
 
 
 @pytest.mark.parametrize("look_back", [7, 20, 60])

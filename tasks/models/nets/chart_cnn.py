@@ -16,10 +16,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tasks.learning.model import Setting, Value
 from tasks.learning.net import Net, windows
-from tasks.models.nets.layers import head
+from tasks.models.nets.layers import Dropout, head
 
 FIRST, SECOND, STRIDE = (5, 3), (3, 3), 2  # rows × sessions
 FLAT = 1e-3  # a chart that varies less is drawn as if it varied by this
@@ -64,7 +65,7 @@ class ChartCnn(Net):
         self.first = nn.Conv2d(lines + bars, channels, FIRST, stride=STRIDE)
         self.second = nn.Conv2d(channels, 2 * channels, SECOND, stride=STRIDE)
         self.activation = nn.LeakyReLU()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         left = _left(rows, FIRST[0], SECOND[0]) * _left(look_back, FIRST[1], SECOND[1])
         self.head = head(2 * channels * left)
 
@@ -88,20 +89,21 @@ class ChartCnn(Net):
 
     def forward(self, features_NTF: Tensor, member_NK: Tensor) -> Tensor:
         """Return the scores (N, K): every name and session has a picture of its own."""
-        seen_KNLC = windows(self.moves(features_NTF), member_NK.shape[1])
-        picture = self.pictures(seen_KNLC.transpose(2, 3)).flatten(0, 1)
-        picture = self.activation(self.second(self.activation(self.first(picture))))
-        score: Tensor = self.head(self.dropout(picture.flatten(1)))
-        return score.view(member_NK.shape[1], member_NK.shape[0]).T
+        pictures = self.pictures(windows(self.moves(features_NTF), member_NK.shape[1]))
+        seen = pictures.flatten(0, 1).movedim(-1, 1)  # charts first, as convolutions want them
+        seen = self.activation(self.second(self.activation(self.first(seen))))
+        left_KNC = seen.flatten(1).unflatten(0, pictures.shape[:2])
+        score_NK: Tensor = self.head(self.dropout(left_KNC)).squeeze(-1).T
+        return score_NK
 
-    def pictures(self, moves_KNCL: Tensor) -> Tensor:
-        """Return the charts (K, N, C, rows, L), ink being 1; the lowest row comes first."""
-        lines, bars = moves_KNCL[:, :, : self.lines], moves_KNCL[:, :, self.lines :]
-        chart_KNCL = torch.cat([lines.cumsum(dim=-1), bars], dim=2)
-        floor, top = chart_KNCL.amin(-1, keepdim=True), chart_KNCL.amax(-1, keepdim=True)
-        height_KNCL = (chart_KNCL - floor) * (self.rows / (top - floor).clamp_min(FLAT))
-        row_H = torch.arange(self.rows, device=height_KNCL.device, dtype=height_KNCL.dtype)
-        return (height_KNCL.unsqueeze(-2) - row_H[:, None]).clamp(0.0, 1.0)
+    def pictures(self, moves_KNLC: Tensor) -> Tensor:
+        """Return the charts (K, N, rows, L, C), ink being 1; the lowest row comes first."""
+        lines, bars = moves_KNLC[..., : self.lines], moves_KNLC[..., self.lines :]
+        chart_KNLC = torch.cat([lines.cumsum(dim=2), bars], dim=-1)
+        floor, top = chart_KNLC.amin(2, keepdim=True), chart_KNLC.amax(2, keepdim=True)
+        height_KNLC = (chart_KNLC - floor) * (self.rows / (top - floor).clamp_min(FLAT))
+        row_H = torch.arange(self.rows, device=height_KNLC.device, dtype=height_KNLC.dtype)
+        return functional.hardtanh(height_KNLC.unsqueeze(2) - row_H[:, None, None], 0.0, 1.0)
 
 
 def _left(size: int, first: int, second: int) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tasks.learning.model import Setting, Value
 from tasks.learning.net import Net
-from tasks.models.nets.layers import Memory, Taps, head, market, session_first
+from tasks.models.nets.layers import Dropout, Memory, Taps, head, market, session_first
 
 
 class ConvLstm(Net):
@@ -46,7 +46,7 @@ class ConvLstm(Net):
         self.memory = Memory(hidden, hidden)
         self.listen = nn.Linear(hidden, 4 * hidden, bias=False)
         self.activation = nn.GELU()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = head(hidden)
 
     @classmethod

@@ -61,6 +61,19 @@ class Memory(nn.Module):
         return show.sigmoid() * cell_KNC.tanh(), cell_KNC
 
 
+class Dropout(nn.Dropout):
+    """Leave whole channels of a name out, in all sessions of a stretch alike.
+
+    A random number for each session would cost as much as the layer it follows.
+    """
+
+    def forward(self, state_KNC: Tensor) -> Tensor:
+        """Return the state with some channels at zero and the others the larger for it."""
+        if not self.training:
+            return state_KNC
+        return state_KNC * super().forward(torch.ones_like(state_KNC[:1]))
+
+
 def session_first(features_NTF: Tensor) -> Tensor:
     """Return the features (T, N, F): the sessions of a stretch are then slices without a copy."""
     return features_NTF.transpose(0, 1).contiguous()

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks.learning.model import Setting, Value
 from tasks.learning.net import Net
-from tasks.models.nets.layers import Memory, head, session_first
+from tasks.models.nets.layers import Dropout, Memory, head, session_first
 
 
 class Lstm(Net):
@@ -36,7 +36,7 @@ class Lstm(Net):
         super().__init__()
         self.steps = look_back
         self.memory = Memory(features, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = head(hidden)
 
     @classmethod

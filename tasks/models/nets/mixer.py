@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tasks.learning.model import Setting, Value
 from tasks.learning.net import Net
-from tasks.models.nets.layers import head, present, session_first, shut_out
+from tasks.models.nets.layers import Dropout, head, present, session_first, shut_out
 
 
 class _Mixing(nn.Module):
@@ -27,7 +27,7 @@ class _Mixing(nn.Module):
         self.norm = nn.LayerNorm(size)
         self.inner, self.outer = nn.Linear(size, size), nn.Linear(size, size)
         self.activation = nn.GELU()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, state: Tensor) -> Tensor:
         """Return the mixed state."""

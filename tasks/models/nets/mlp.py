@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from tasks.learning.model import Setting, Value
 from tasks.learning.net import Net, windows
+from tasks.models.nets.layers import Dropout
 
 
 class _Shared(nn.Module):
@@ -62,7 +63,7 @@ class Mlp(Net):
         self.layers = nn.ModuleList(
             _Shared(into, width, members, first=level == 0) for level, into in enumerate(inputs)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.heads = nn.Linear(width, members)
         nn.init.normal_(self.heads.weight, std=0.01)
 

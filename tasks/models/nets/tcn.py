@@ -8,12 +8,11 @@ a stretch gives the same scores as one pass a session.
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from tasks.learning.model import Setting, Value
 from tasks.learning.net import Net
-from tasks.models.nets.layers import Taps, head
+from tasks.models.nets.layers import Dropout, Taps, head
 
 
 class Tcn(Net):
@@ -41,7 +40,7 @@ class Tcn(Net):
             Taps(channels, channels, kernel=kernel, dilation=2**level) for level in range(levels)
         )
         self.activation = nn.GELU()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = head(channels)
 
     @classmethod
@@ -64,8 +63,7 @@ class Tcn(Net):
         """Return the scores (N, K) of every session with a full look-back, in one pass."""
         state_TNC = self.inlet(features_NTF).transpose(0, 1)
         for level in self.levels:
-            news_TNC = self.activation(level(state_TNC))
-            news_TNC = news_TNC * self.dropout(torch.ones_like(news_TNC[:1]))  # whole channels
+            news_TNC = self.dropout(self.activation(level(state_TNC)))
             state_TNC = state_TNC[state_TNC.shape[0] - news_TNC.shape[0] :] + news_TNC
         score_NK: Tensor = self.head(state_TNC).squeeze(-1).T
         return score_NK

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from tasks.learning.model import Setting, Value
 from tasks.learning.net import Net
-from tasks.models.nets.layers import Taps, head, present, session_first, shut_out
+from tasks.models.nets.layers import Dropout, Taps, head, present, session_first, shut_out
 
 
 class _Block(nn.Module):
@@ -28,7 +28,7 @@ class _Block(nn.Module):
         self.answer = nn.Linear(width, width)
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         self.activation = nn.GELU()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, state_KNC: Tensor, absent_KN: Tensor) -> Tensor:
         """Return the state after both."""

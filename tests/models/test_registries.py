@@ -14,6 +14,7 @@ from conf.schema import Contest, Recipe
 from tasks.learning.panel import Panel
 from tasks.models.baselines import BASELINES
 from tasks.models.fitting import Fit, fit_recipe, load_fit, score_sessions
+from tasks.models.learners import learner_of
 from tasks.models.nets import NETS
 
 MODELS = sorted([*NETS, *BASELINES])
@@ -233,3 +234,12 @@ def chance_of_what_noise_taught(model: str, *, markets: int) -> float:
         )
         scaled.append(np.corrcoef(score, outcome)[0, 1] * np.sqrt(len(score) - 1))
     return float(2 * norm.sf(abs(np.sum(scaled)) / np.sqrt(markets)))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_range_to_search_lies_within_its_bounds_and_holds_the_default(model):
+    for name, one in learner_of(recipe(model)).known.items():
+        if one.tune is not None:
+            assert one.least <= one.tune[0] < one.tune[1] <= one.most, name
+            assert one.tune[0] <= one.default <= one.tune[1], name
+            assert not one.log or one.tune[0] > 0, name

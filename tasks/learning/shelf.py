@@ -8,6 +8,7 @@ or none, also while a refit replaces it. Replaced weights stay, since old releas
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Mapping
 from datetime import date
@@ -23,6 +24,8 @@ from tasks.market.durable import make_folder, sync, write
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
 SUFFIXES = ("safetensors", "txt")
 CARD = "card.json"
+OURS = re.compile(r"^(card\.json|weights-[0-9a-f]{16}\.[a-z]+|\..*)$")
+MOST_BYTES = 1 << 30
 UNFINISHED = ".unfinished-"
 LISTING = {
     "contest": pl.String,
@@ -111,9 +114,9 @@ class Shelf:
                 f"No fit of {contest}/{recipe} on {fitted_on}; there is: "
                 f"{', '.join(str(day) for day in there) or 'none'}. Run the training."
             )
-        card: dict[str, Any] = json.loads((folder / CARD).read_bytes())
+        card = _card(folder, fitted_on)
         file = folder / _weights_name(card)
-        weights = file.read_bytes()
+        weights = _bytes(file)
         if (found := sha256(weights).hexdigest()) != card["sha256"]:
             raise ValueError(
                 f"{file.name} of {contest}/{recipe} on {fitted_on} was altered: its SHA-256 is "
@@ -122,14 +125,18 @@ class Shelf:
         return card, weights
 
     def holds(self, contest: str, recipe: str, fitted_on: date, *, inputs: str) -> bool:
-        """Return whether this fit stands here whole and rests on these very inputs."""
+        """Return whether this fit stands here whole and rests on these very inputs.
+
+        What cannot be read is no fit; a training puts another one in its place.
+        """
         folder = self._folder(contest, recipe, fitted_on)
         if not (folder / CARD).exists():
             return False
-        card = json.loads((folder / CARD).read_bytes())
-        file = folder / _weights_name(card)
-        whole = file.exists() and sha256(file.read_bytes()).hexdigest() == card["sha256"]
-        return bool(whole and card.get("inputs") == inputs)
+        try:
+            card, _ = self.load(contest, recipe, fitted_on)
+        except (ValueError, OSError):
+            return False
+        return bool(card.get("inputs") == inputs)
 
     def listing(self, contest: str | None = None) -> pl.DataFrame:
         """Return (contest, recipe, fitted_on, weights_hash, sha256) of all whole fits, sorted."""
@@ -151,6 +158,38 @@ class Shelf:
 
     def _folder(self, contest: str, recipe: str, fitted_on: date) -> Path:
         return self.root / _checked(contest) / _checked(recipe) / fitted_on.isoformat()
+
+
+def _card(folder: Path, fitted_on: date) -> dict[str, Any]:
+    """Return the card of a fit; refuse a folder that holds anything but a fit of that session."""
+    if strangers := sorted(path.name for path in folder.iterdir() if not OURS.match(path.name)):
+        raise ValueError(
+            f"{folder} holds {', '.join(strangers)}, which no fit writes; nothing of it was read. "
+            "Take it away."
+        )
+    body = _bytes(folder / CARD)
+    try:
+        card: dict[str, Any] = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{folder / CARD} cannot be read: {error}.") from None
+    if card.get("fitted_on") != fitted_on.isoformat():
+        raise ValueError(
+            f"{folder / CARD} is of a fit on {card.get('fitted_on')}, not on {fitted_on}: it may "
+            "know what came later. Run the training again."
+        )
+    return card
+
+
+def _bytes(path: Path) -> bytes:
+    """Return what a file of the shelf holds; refuse links and what is too large to be a fit."""
+    about = path.lstat()
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError(f"{path} is no plain file: it was not read. Run the training again.")
+    if about.st_size > MOST_BYTES:
+        raise ValueError(
+            f"{path} has {about.st_size:,} bytes, more than the {MOST_BYTES:,} of the largest fit."
+        )
+    return path.read_bytes()
 
 
 def _checked(name: str) -> str:

@@ -26,7 +26,7 @@ class Made(NamedTuple):
 
 def made(weights: bytes = b"numbers", day: date = DAY, name: str = "ridge") -> Made:
     digest = sha256(weights).hexdigest()
-    card = {"sha256": digest, "weights_hash": digest, "suffix": "txt"}
+    card = {"sha256": digest, "weights_hash": digest, "suffix": "txt", "fitted_on": str(day)}
     return Made(Recipe(name=name, model="ridge"), day, weights, card, {"loss": [1.0, 0.5]})
 
 

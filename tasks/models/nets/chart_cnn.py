@@ -2,13 +2,13 @@
 
 Jiang, Kelly & Xiu, "(Re-)Imag(in)ing Price Trends" (Journal of Finance, 2023): a look-back is drawn
 as a picture, scaled to its own highest and lowest value, and convolutions look at it as they would
-at any picture. What is theirs: the scaling, filters of 5 × 3 with steps downwards, leaky units, and
-a last layer over all that is left. What is ours: they draw open, high, low, close, a mean line and
+at any picture. What is theirs: the scaling, filters of 5 × 3 that step downwards, leaky units, a
+last layer over all that is left. What is ours: they draw open, high, low, close, a mean line and
 volume in black and white; a recipe gives features that need not be prices, so each chart's daily
 move is a weighted sum of the features, with learned weights. `lines` are the running sums of such
 moves, as a price is of its returns; `bars` are the sums of a session by themselves, as volume is.
 All are inked from the floor up, the uppermost pixel in part, so that weights learn through the ink.
-Strides stand for their pooling, and the net is far smaller than theirs.
+The second filters are of 3 × 3, strides stand for their pooling, and the net is far smaller.
 """
 
 from collections.abc import Mapping

@@ -1,11 +1,11 @@
 """Convolutions that sum up a few sessions, a memory over these sums, and a token of the market.
 
-After Xingjian et al., "Convolutional LSTM Network" (2015), and Sainath et al., "Convolutional, Long
-Short-Term Memory, Fully Connected Deep Neural Networks" (2015), for a convolutional stem before a
-memory; Lim et al., "Temporal Fusion Transformers" (2021), for gates that choose among the inputs.
-Ours are the stride, which lets the memory take one step for several sessions while every session
-keeps its own steps, and the market token: at each step every name is told the mean state of the
-names that are members of the session to be scored.
+After Sainath, Vinyals, Senior & Sak, "Convolutional, Long Short-Term Memory, Fully Connected Deep
+Neural Networks" (2015), for a convolutional stem before a memory, and Lim et al., "Temporal Fusion
+Transformers" (2021), for gates that choose among the inputs. Ours are the stride, which lets the
+memory take one step for several sessions while every session keeps its own steps, and the market
+token: at each step every name is told the mean state of the names that are members of the session
+to be scored.
 """
 
 from collections.abc import Mapping

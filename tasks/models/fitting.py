@@ -87,6 +87,32 @@ def fit_recipe(
     learner = learner_of(recipe)
     settings = settled(recipe.settings, learner.known, model=recipe.model)
     look_back = learner.look_back(settings)
+    seen, examples, seeing = _offered(recipe, panel, label_TN, fitted_on, contest, look_back)
+    learned = learner.fit_seeds(
+        examples,
+        settings=settings,
+        loss=recipe.loss,
+        seeds=range(recipe.seed, recipe.seed + recipe.seeds),
+        threads=threads,
+        accelerator=accelerator,
+        scratch=scratch,
+    )
+    facts, curves = told(learned)
+    bundle = Bundle(learner, [one.weights for one in learned])
+    seeing |= {"settings": settings, "look_back": look_back, "threads": threads, "facts": facts}
+    card = seeing | _card(recipe, contest, fitted_on, seen, examples) | _named(bundle)
+    return Fit(recipe, fitted_on, packed(bundle.weights), card["weights_hash"], card, curves)
+
+
+def _offered(
+    recipe: Recipe,
+    panel: Panel,
+    label_TN: Array,
+    fitted_on: date,
+    contest: Contest,
+    look_back: int,
+) -> tuple[Panel, Examples, dict[str, Any]]:
+    """Return the panel of the chosen columns, what may be learned from it, and what was chosen."""
     seen, known_TN = as_known(panel, label_TN, fitted_on, contest)
     label_TN = standardised_labels(known_TN, seen.member_TN, min_names=contest.min_names)
     labelled = np.flatnonzero(np.isfinite(label_TN).any(axis=1))
@@ -107,20 +133,7 @@ def fit_recipe(
     seeing: dict[str, Any] = {"selection": chosen.facts, "data_hash": data_hash(seen, label_TN)}
     seen = narrowed(seen, chosen.places)
     examples = offered._replace(features_NTF=seen.features_NTF, columns=seen.columns)
-    learned = learner.fit_seeds(
-        examples,
-        settings=settings,
-        loss=recipe.loss,
-        seeds=range(recipe.seed, recipe.seed + recipe.seeds),
-        threads=threads,
-        accelerator=accelerator,
-        scratch=scratch,
-    )
-    facts, curves = told(learned)
-    bundle = Bundle(learner, [one.weights for one in learned])
-    seeing |= {"settings": settings, "look_back": look_back, "threads": threads, "facts": facts}
-    card = seeing | _card(recipe, contest, fitted_on, seen, examples) | _named(bundle)
-    return Fit(recipe, fitted_on, packed(bundle.weights), card["weights_hash"], card, curves)
+    return seen, examples, seeing
 
 
 def _card(

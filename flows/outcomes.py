@@ -12,6 +12,7 @@ GOOD = (
     "nothing new",
     "skipped",
     "judged",
+    "decided",
     "backfilled",
     "cleared",
     "trained",

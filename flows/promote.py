@@ -32,7 +32,7 @@ def promote(
     """
     name, session = str(contest), _session(str(contest), as_of)
     done, failed = tried(name, session, promote_recipe, name, recipe, session, reason, decided_by)
-    return final_state([failed or Outcome(name, "judged", done, session)])
+    return final_state([failed or Outcome(name, "decided", done, session)])
 
 
 @flow(flow_run_name=run_name_with_session)
@@ -50,7 +50,7 @@ def rollback(
     """
     name, session = str(contest), _session(str(contest), as_of)
     done, failed = tried(name, session, rollback_title, name, session, reason, decided_by)
-    return final_state([failed or Outcome(name, "judged", done, session)])
+    return final_state([failed or Outcome(name, "decided", done, session)])
 
 
 def _session(contest: str, as_of: date | None) -> date:

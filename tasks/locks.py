@@ -1,4 +1,4 @@
-"""One at a time for each source: whoever comes second waits, and finds the work done."""
+"""One at a time for each source or training: who comes second waits, and finds the work done."""
 
 import os
 from collections.abc import Iterator
@@ -21,6 +21,8 @@ class Busy(RuntimeError):
 @contextmanager
 def source_lock(source: str) -> Iterator[None]:
     """Hold `source` against all who land or judge it, or make features or forecasts of it.
+
+    A training holds its contest the same way, as `training-<contest>`.
 
     It belongs to the process: a night that is killed lets go of it. It is taken by a task for its
     own work and by nothing below, and no task takes two, so that no two wait for each other. Who

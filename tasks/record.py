@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def log_newest_fit(
-    contest: str, recipe: "Recipe", compared: Sequence[date], judged: "Evaluation"
+    contest: str,
+    recipe: "Recipe",
+    compared: Sequence[date],
+    judged: "Evaluation",
+    *,
+    champion: bool,
 ) -> str:
     """Log the fit of `recipe` at the last of `compared`; the champion's becomes a version.
 
@@ -33,7 +38,6 @@ def log_newest_fit(
 
     rules, fitted_on = load_contest(contest), compared[-1]
     card, weights = open_shelf().load(contest, recipe.name, fitted_on)
-    champion = recipe.name == rules.candidates[0].name
     name = f"{recipe.name}-{fitted_on}"
     page = fit_page(
         f"{contest}: {name}",

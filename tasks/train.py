@@ -4,8 +4,10 @@ Fits follow the contest's schedule, counted from the source's first session. So 
 a backfill and the nights one by one make the same weights from what was known at each fit.
 """
 
+import shutil
 from collections.abc import Sequence
 from datetime import date
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,6 +15,7 @@ import polars as pl
 from prefect import get_run_logger, task
 
 from tasks.forecast import champion_model, score_rows
+from tasks.locks import source_lock
 from tasks.market.history import Array
 from tasks.market.lake import content_hash
 from tasks.panels import panel_of
@@ -21,6 +24,7 @@ from tasks.promote import look_at, looked
 from tasks.settings import (
     calendar,
     code_hash,
+    data_folder,
     load_contest,
     load_source,
     load_universe,
@@ -28,7 +32,6 @@ from tasks.settings import (
     open_shelf,
     settings_hash,
     threads,
-    tracking_uri,
 )
 from tasks.titles import titles_of, write_titles
 
@@ -63,7 +66,13 @@ def train_contest(contest: str, as_of: date) -> str:
 
     The recipe with the title is fitted at every scheduled session; all others at the last few,
     where all are compared on the same rows. Raises `LookupError` where history is too short.
+    One process at a time trains a contest: who comes second finds the work done.
     """
+    with source_lock(f"training-{contest}"):
+        return _trained(contest, as_of)
+
+
+def _trained(contest: str, as_of: date) -> str:
     rules = load_contest(contest)
     schedule = refits(contest, as_of)
     if not schedule:
@@ -132,8 +141,11 @@ LOOK_BACK = 260  # sessions before the training stretch, for nets that look back
 
 
 def _fit(contest: str, rules: "Contest", one: Due, panel: "Panel", label_TN: Array) -> None:
+    """Fit one recipe, from where a run that was broken off left it, and put it on the shelf."""
     from tasks.models.fitting import fit_recipe
 
+    about = sha256(one.inputs.encode()).hexdigest()[:16]
+    scratch = data_folder() / "unfinished" / contest / one.recipe.name / f"{one.fitted_on}-{about}"
     fit = fit_recipe(
         one.recipe,
         panel,
@@ -141,8 +153,10 @@ def _fit(contest: str, rules: "Contest", one: Due, panel: "Panel", label_TN: Arr
         fitted_on=one.fitted_on,
         contest=rules,
         threads=threads(),
+        scratch=scratch,
     )
     open_shelf().save(contest, fit, inputs=one.inputs)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _crown(
@@ -198,8 +212,8 @@ def _log(
     champion: str,
     judged: "dict[str, Evaluation]",
 ) -> None:
-    """Log the newest fit of each recipe that was fitted, and let the alias name the champion's."""
-    from tasks.learning.tracking import TrackingError, register
+    """Log the newest fit of each recipe that was fitted; the champion's becomes a version."""
+    from tasks.learning.tracking import TrackingError
     from tasks.record import log_newest_fit
 
     for recipe in rules.candidates:
@@ -209,10 +223,8 @@ def _log(
         compared = schedule[-rules.compare_refits :]
         fits = [*compared, max(own)] if max(own) > compared[-1] else list(compared)
         try:
-            run_id = log_newest_fit(contest, recipe, fits, judged[recipe.name])
-            if recipe.name == champion:
-                tags = {"fitted_on": str(fits[-1])}
-                register(tracking_uri(), contest=contest, run_id=run_id, tags=tags)
+            holds = recipe.name == champion
+            log_newest_fit(contest, recipe, fits, judged[recipe.name], champion=holds)
         except TrackingError as error:  # the record is for people: no book waits for it
             get_run_logger().warning(
                 "%s/%s is fitted but not logged: %s", contest, recipe.name, error

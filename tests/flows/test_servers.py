@@ -25,7 +25,10 @@ from flows.servers import PREFECT_FILE, announcement, deploy, down, up
 
 ROOT = PREFECT_FILE.parent
 TOY = Path(__file__).parent / "toy" / "prefect.yaml"
-DEPLOYED = {"backfill", "release", "nightly", "ingest", "train", "rebalance", "backtest"}
+DEPLOYED = {
+    *("nightly", "ingest", "backfill", "release", "train", "rebalance", "backtest"),
+    *("promote", "rollback"),
+}
 
 
 def free_ports() -> Ports:

@@ -123,7 +123,7 @@ def test_settings_that_are_no_yaml_are_named_by_their_line(house):
 
 def test_an_unknown_model_lists_the_known_ones(house):
     house.write("models", "odd", CONTEST.replace("model: ridge", "model: oracle"))
-    with pytest.raises(ValueError, match="No model named 'oracle'; there is: .*lightgbm, linear"):
+    with pytest.raises(ValueError, match=r"No model named 'oracle'; there is: .*lightgbm, linear"):
         settings.load_contest("odd")
 
 

@@ -10,11 +10,9 @@ from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import polars as pl
 from prefect import get_run_logger, task
 
-from tasks.forecast import champion_model, score_rows
 from tasks.locks import source_lock
 from tasks.market.history import Array
 from tasks.market.lake import content_hash
@@ -34,6 +32,7 @@ from tasks.settings import (
     threads,
 )
 from tasks.titles import titles_of, write_titles
+from tasks.walks import label_frame, walked
 
 if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
@@ -184,10 +183,10 @@ def _compare(
     from tasks.models.evaluation import evaluate
 
     compared, as_of = schedule[-rules.compare_refits :], max(labels)
-    known = {day: _label_frame(panel, labels[day]) for day in {schedule[-1], as_of}}
+    known = {day: label_frame(panel, labels[day]) for day in {schedule[-1], as_of}}
     found: dict[date, dict[str, Evaluation]] = {day: {} for day in known}
     for recipe in rules.candidates:
-        scores = _walked(contest, rules, recipe, compared, panel, as_of)
+        scores = walked(contest, rules, recipe, compared, panel, as_of)
         for day, frame in known.items():
             seen = scores.filter(pl.col("session") <= day)
             found[day][recipe.name] = evaluate(
@@ -229,34 +228,3 @@ def _log(
             get_run_logger().warning(
                 "%s/%s is fitted but not logged: %s", contest, recipe.name, error
             )
-
-
-def _walked(
-    contest: str,
-    rules: "Contest",
-    recipe: "Recipe",
-    compared: Sequence[date],
-    panel: "Panel",
-    as_of: date,
-) -> pl.DataFrame:
-    """Return walk-forward scores since the first of `compared`, each by the weights of its time."""
-    days = calendar(load_source(rules.source).calendar)
-    ends = [days.previous(start) for start in compared[1:]] + [as_of]
-    scores = []
-    for start, end in zip(compared, ends, strict=True):
-        card, _ = open_shelf().load(contest, recipe.name, start)
-        title = {"recipe": recipe.name, "from_session": start, "weights_hash": card["weights_hash"]}
-        scores.append(score_rows(champion_model(contest, title), panel, days.sessions(start, end)))
-    return pl.concat(scores)
-
-
-def _label_frame(panel: "Panel", label_TN: Array) -> pl.DataFrame:
-    at, name = np.nonzero(np.isfinite(label_TN))
-    return pl.DataFrame(
-        {
-            "session": [panel.sessions[place] for place in at],
-            "instrument": [panel.instruments[place] for place in name],
-            "label": label_TN[at, name],
-        },
-        schema={"session": pl.Date, "instrument": pl.String, "label": pl.Float64},
-    )

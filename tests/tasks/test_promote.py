@@ -27,7 +27,12 @@ def looking(monkeypatch, quiet):
     """Let the night look at its challengers, and MLflow be told nothing but who is champion."""
     told: list[str] = []
     monkeypatch.setattr(train, "_compare", COMPARE)
-    monkeypatch.setattr("tasks.record.log_newest_fit", lambda *said: said[1].name)
+
+    def logged(*said, champion):
+        if champion:
+            told.append(said[1].name)
+
+    monkeypatch.setattr("tasks.record.log_newest_fit", logged)
     monkeypatch.setattr(
         "tasks.learning.tracking.register", lambda *_, run_id, **__: told.append(run_id)
     )

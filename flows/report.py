@@ -11,6 +11,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     import polars as pl
 
+    from tasks.models_report import Report
+
 app = typer.Typer(help="Write pages that compare and judge.", no_args_is_help=True)
 
 Source = Annotated[str, typer.Option(help="A name in conf/sources whose nights are in the lake.")]
@@ -34,6 +36,21 @@ AsOf = Annotated[
 ]
 SHOWN = 10
 FIGURES = {"rank_ic": "+.4f", "error": ".4f", "t": "+.2f", "adjusted": ".3f"}
+COMPARED = {  # head -> figure of a model, and its form
+    "model": ("model", ""),
+    "IC": ("ic", "+.4f"),
+    "ICIR": ("icir", "+.2f"),
+    "rank IC": ("rank_ic", "+.4f"),
+    "error": ("rank_ic_error", ".4f"),
+    "t": ("rank_ic_t", "+.2f"),
+    "less champion's": ("difference", "+.4f"),
+    "its error": ("error", ".4f"),
+    "its t": ("t", "+.2f"),
+    "spread": ("spread", "+.2%"),
+    "net": ("net", "+.2%"),
+    "turnover": ("turnover", ".0%"),
+    "sessions": ("sessions", ",d"),
+}
 
 
 @app.command()
@@ -74,6 +91,47 @@ def features(
     typer.echo(f"Page: {page}")
 
 
+@app.command()
+def models(
+    contest: Annotated[str, typer.Argument(help="A name in conf/models.")] = "sample",
+    as_of: AsOf = None,
+) -> None:
+    """Compare a contest's candidates on the same sessions and names, and write a page."""
+    from flows.cli import ready
+
+    ready()
+    from tasks.models_report import report_models
+
+    try:
+        report = report_models(contest, as_of.date() if as_of else None)
+    except (LookupError, ValueError, FileNotFoundError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    _compare(report)
+
+
+def _compare(report: "Report") -> None:
+    """Print the figures that decide, what they are worth, and where the page lies."""
+    told, console = report.told, Console()
+    table = Table(box=None)
+    for column in COMPARED:
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for row in report.table.iter_rows(named=True):
+        cells = (_told(row[key], form) for key, form in COMPARED.values())
+        table.add_row(*cells)
+    console.print(table)
+    champion, tried = told.champion, "unknown" if told.trials is None else f"{told.trials:,}"
+    typer.echo(f"Champion: {champion.recipe} since {champion.since}. Ever tried: {tried}.")
+    for row in told.looks.iter_rows(named=True):
+        found = f"; {row['detectable']:.4f} would be found" if row["detectable"] else ""
+        typer.echo(f"{row['session']}, {row['recipe']}: {row['verdict']}, {row['reason']}{found}")
+    for name, why in told.left_out.items():
+        typer.echo(f"Not compared: {name} ({why}).")
+    if few := told.insufficient():
+        typer.secho(few, fg="yellow")
+    typer.echo(f"Page: {report.page}")
+
+
 def _show(strength: "pl.DataFrame") -> None:
     table = Table(box=None)
     for column in ("feature", "kin", "rank IC", "error", "t", "p, adjusted", "sessions"):
@@ -89,5 +147,5 @@ def _show(strength: "pl.DataFrame") -> None:
     Console().print(table)
 
 
-def _told(value: float | None, form: str) -> str:
+def _told(value: str | float | None, form: str) -> str:
     return "" if value is None else format(value, form)

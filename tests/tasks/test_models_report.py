@@ -1,0 +1,120 @@
+"""A contest's candidates are compared from the shelf and the lake alone, as known at a session."""
+
+from datetime import date
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from conf.schema import BPS
+from flows.cli import app
+from tasks import models_report, promote
+from tasks.models_report import report_models
+from tests.house import CONTEST, House
+
+FIRST, SECOND = date(2020, 12, 17), date(2020, 12, 18)
+
+
+@pytest.fixture(autouse=True)
+def _without_mlflow(monkeypatch):
+    monkeypatch.setattr(models_report, "trials_made", lambda contest: None)
+    monkeypatch.setattr("flows.cli.ready", lambda: None)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """Give a house after its first night, the look at its challengers taken."""
+    import logging
+
+    made = House(tmp_path_factory.mktemp("compared"))
+    with made.open(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promote, "get_run_logger", lambda: logging.getLogger("night"))
+        patch.setattr("tasks.record.log_newest_fit", lambda *_, **__: "run")
+        made.forecast(FIRST)
+    return made
+
+
+def typed(*words: str):
+    return CliRunner().invoke(app, ["report", "models", *words], env={"COLUMNS": "200"})
+
+
+@pytest.mark.slow
+def test_the_page_and_the_table_hold_every_candidate_on_the_same_rows(house):
+    with house.open():
+        report = report_models("tiny")
+    assert report.page == house.data / "reports" / "models" / "tiny.html"
+    shown = report.page.read_text()
+    table = pl.read_csv(report.page.with_suffix(".csv"), try_parse_dates=True)
+    assert sorted(table["model"]) == ["lightgbm", "ridge"]
+    assert table["sessions"].n_unique() == 1
+    assert table["coverage"].to_list() == [1, 1]
+    traded = table["turnover"] * 4
+    assert (table["net"] - (table["spread"] - 10 * BPS * traded)).abs().max() < 1e-12
+    told = report.told
+    assert told.champion.recipe == "lightgbm"
+    assert 0 < told.sessions == table["sessions"][0] < 250
+    assert "Insufficient evidence" in shown
+    assert told.looks["recipe"].to_list() == ["ridge"]
+    assert told.looks["verdict"][0] == "insufficient evidence"
+    assert f">{told.looks['detectable'][0]:.4f}</td>" in shown
+    assert "unknown<small>MLflow does not say" in shown
+
+
+@pytest.mark.slow
+def test_the_difference_is_what_the_look_of_that_session_saw(house):
+    with house.open():
+        seen = report_models("tiny").told.looks.row(0, named=True)
+        then = report_models("tiny", seen["session"])
+    ridge = then.table.row(by_predicate=pl.col("model") == "ridge", named=True)
+    assert ridge["difference"] == pytest.approx(seen["difference"], abs=1e-12)
+    assert ridge["sessions"] == seen["sessions"]
+
+
+@pytest.mark.slow
+def test_the_nights_after_change_nothing_of_what_was_known(house, tmp_path):
+    import shutil
+
+    shutil.copytree(house.data, tmp_path / "data")
+    later = House(tmp_path)
+    with later.open(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.train._compare", lambda *_: None)
+        before = report_models("tiny", FIRST)
+        page = before.page.read_bytes()
+        later.forecast(SECOND)
+        after = report_models("tiny", FIRST)
+        assert after.page.read_bytes() == page
+        assert after.table.equals(before.table, null_equal=True)
+        assert report_models("tiny").told.as_of == SECOND
+
+
+@pytest.mark.slow
+def test_a_candidate_without_fits_is_named_and_left_out(house, tmp_path):
+    import shutil
+
+    from tasks import settings
+
+    shutil.copytree(house.data, tmp_path / "data")
+    other = House(tmp_path)
+    other.write("models", "tiny", CONTEST + "  - {name: fresh, model: ridge}\n")
+    settings._load.cache_clear()
+    with other.open():
+        answer = typed("tiny")
+    settings._load.cache_clear()
+    assert answer.exit_code == 0, answer.output
+    assert "Not compared: fresh (no fit of 2020-" in answer.stdout
+    assert "Champion: lightgbm since 2020-" in answer.stdout
+    assert "Ever tried: unknown." in answer.stdout
+    assert "ridge: insufficient evidence" in answer.stdout
+    assert "Insufficient evidence: " in answer.stdout
+    assert f"Page: {tmp_path / 'data' / 'reports' / 'models' / 'tiny.html'}" in answer.stdout
+
+
+def test_where_nothing_is_fitted_the_command_says_what_to_do(tmp_path):
+    with House(tmp_path).open():
+        answer = typed("tiny")
+        assert answer.exit_code == 1
+        assert "Nothing of contest 'tiny' is fitted: run `afterclose train" in answer.stderr
+        unknown = typed("nowhere")
+    assert unknown.exit_code == 1
+    assert "there is: tiny" in unknown.stderr
+    assert not (tmp_path / "data" / "reports").exists()

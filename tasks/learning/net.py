@@ -21,6 +21,7 @@ class Net(nn.Module, ABC):
     """
 
     known: ClassVar[Mapping[str, Setting]]
+    stacks: ClassVar[bool] = True  # on a CPU, one batched pass over seeds costs no more than many
 
     @classmethod
     @abstractmethod

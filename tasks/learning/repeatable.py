@@ -31,6 +31,8 @@ def repeatable(seed: int, threads: int) -> Iterator[None]:
     cudnn: tuple[Any, Any] = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     with on_threads(threads), torch.random.fork_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(pytorch_)?lightning")
+        # Where torch has no batched kernel it goes through the seeds one by one, and says so.
+        warnings.filterwarnings("ignore", message="There is a performance drop")
         torch.manual_seed(seed)
         for logger in loggers:
             logger.setLevel(logging.ERROR)

@@ -140,7 +140,9 @@ class NetLearner(Learner):
             device=trainer.strategy.root_device,
         )
         forecaster = Forecaster(
-            self._nets(examples.features_NTF.shape[2], settings, seeds),
+            self._nets(
+                examples.features_NTF.shape[2], settings, seeds, trainer.strategy.root_device
+            ),
             feed,
             loss=loss,
             learning_rate=float(settings["learning_rate"]),
@@ -160,12 +162,18 @@ class NetLearner(Learner):
         }
         return [self._learned(seed, forecaster, best, facts) for seed in range(len(seeds))]
 
-    def _nets(self, features: int, settings: Mapping[str, Value], seeds: Sequence[int]) -> Seeds:
+    def _nets(
+        self,
+        features: int,
+        settings: Mapping[str, Value],
+        seeds: Sequence[int],
+        device: torch.device,
+    ) -> Seeds:
         nets = []
         for seed in seeds:
             torch.manual_seed(seed)
             nets.append(self.net.build(features, settings))
-        return Seeds(nets)
+        return Seeds(nets, together=self.net.stacks or device.type != "cpu")
 
     def _learned(
         self, seed: int, forecaster: Forecaster, best: BestWeights, facts: Mapping[str, Any]

@@ -47,6 +47,7 @@ class ChartCnn(Net):
         "channels": Setting(8, 2, 64, "filters of the first convolution"),
         "dropout": Setting(0.1, 0.0, 0.9, "share of the last inputs left out while training"),
     }
+    stacks: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class ConvLstm(Net):
         "hidden": Setting(32, 4, 256, "width of the stem and the memory"),
         "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training"),
     }
+    stacks: ClassVar[bool] = False
 
     def __init__(self, features: int, *, steps: int, kernel: int, hidden: int, dropout: float):
         super().__init__()

@@ -31,6 +31,7 @@ class Lstm(Net):
         "hidden": Setting(32, 4, 256, "width of the memory"),
         "dropout": Setting(0.1, 0.0, 0.9, "share of the last state left out while training"),
     }
+    stacks: ClassVar[bool] = False
 
     def __init__(self, features: int, *, look_back: int, hidden: int, dropout: float):
         super().__init__()

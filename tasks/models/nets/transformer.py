@@ -62,6 +62,7 @@ class Transformer(Net):
         "blocks": Setting(2, 1, 6, "rounds of attention"),
         "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training"),
     }
+    stacks: ClassVar[bool] = False
 
     def __init__(
         self, features: int, *, look_back: int, width: int, heads: int, blocks: int, dropout: float

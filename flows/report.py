@@ -36,20 +36,26 @@ AsOf = Annotated[
 ]
 SHOWN = 10
 FIGURES = {"rank_ic": "+.4f", "error": ".4f", "t": "+.2f", "adjusted": ".3f"}
-COMPARED = {  # head -> figure of a model, and its form
+ORDER = {  # head -> figure of a model, and its form
     "model": ("model", ""),
     "IC": ("ic", "+.4f"),
     "ICIR": ("icir", "+.2f"),
     "rank IC": ("rank_ic", "+.4f"),
     "error": ("rank_ic_error", ".4f"),
     "t": ("rank_ic_t", "+.2f"),
-    "less champion's": ("difference", "+.4f"),
+    "paired": ("difference", "+.4f"),
     "its error": ("error", ".4f"),
     "its t": ("t", "+.2f"),
+}
+EARNED = {
+    "model": ("model", ""),
     "spread": ("spread", "+.2%"),
+    "error": ("spread_error", ".2%"),
     "net": ("net", "+.2%"),
+    "break-even": ("break_even", "+.2%"),
     "turnover": ("turnover", ".0%"),
     "sessions": ("sessions", ",d"),
+    "seeds": ("seeds", "d"),
 }
 
 
@@ -112,14 +118,14 @@ def models(
 
 def _compare(report: "Report") -> None:
     """Print the figures that decide, what they are worth, and where the page lies."""
-    told, console = report.told, Console()
-    table = Table(box=None)
-    for column in COMPARED:
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for row in report.table.iter_rows(named=True):
-        cells = (_told(row[key], form) for key, form in COMPARED.values())
-        table.add_row(*cells)
-    console.print(table)
+    told = report.told
+    for columns in (ORDER, EARNED):
+        table = Table(box=None)
+        for head in columns:
+            table.add_column(head, justify="left" if head == "model" else "right", overflow="fold")
+        for row in report.table.iter_rows(named=True):
+            table.add_row(*(_told(row[key], form) for key, form in columns.values()))
+        Console().print(table)
     champion, tried = told.champion, "unknown" if told.trials is None else f"{told.trials:,}"
     typer.echo(f"Champion: {champion.recipe} since {champion.since}. Ever tried: {tried}.")
     for row in told.looks.iter_rows(named=True):

@@ -35,7 +35,7 @@ def house(tmp_path_factory):
 
 
 def typed(*words: str):
-    return CliRunner().invoke(app, ["report", "models", *words], env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, ["report", "models", *words], env={"COLUMNS": "100"})
 
 
 @pytest.mark.slow
@@ -101,6 +101,7 @@ def test_a_candidate_without_fits_is_named_and_left_out(house, tmp_path):
         answer = typed("tiny")
     settings._load.cache_clear()
     assert answer.exit_code == 0, answer.output
+    assert "\u2026" not in answer.stdout  # no figure is cut
     assert "Not compared: fresh (no fit of 2020-" in answer.stdout
     assert "Champion: lightgbm since 2020-" in answer.stdout
     assert "Ever tried: unknown." in answer.stdout

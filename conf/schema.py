@@ -104,7 +104,7 @@ class Recipe(Strict):
     loss: Literal["ic", "mse", "huber", "pairwise", "listwise", "quantile"] = "mse"
     settings: dict[str, float | int | str | bool] = Field({})
     selection: Selection = NoSelection()
-    seed: int = 1
+    seed: int = Field(1, ge=1)
     seeds: int = Field(1, ge=1, le=64, description="Fits, of the seeds from `seed` on, averaged.")
     members: tuple["Recipe", ...] = Field((), description="Of an ensemble: the recipes it weighs.")
 

@@ -1,5 +1,6 @@
 """Keep each seed's best weights, and stop when no seed gets better any more."""
 
+from math import isfinite
 from typing import Any
 
 import torch
@@ -24,7 +25,10 @@ class BestWeights(Callback):
         self.weights: list[Tensor] = []
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Copy the weights of the seeds that are better than ever before."""
+        """Copy the weights of the seeds that are better than ever before.
+
+        Where the loss of a seed that still learns is no number, the training stops.
+        """
         if not isinstance(pl_module, Forecaster) or trainer.sanity_checking:
             return
         found, kept = pl_module.curves["valid_rank_ic"][-1], pl_module.kept()
@@ -34,7 +38,13 @@ class BestWeights(Callback):
             self.stopped = [0] * len(found)
             self.weights = [one.detach().clone() for one in kept]
         running = [seed for seed in range(len(found)) if self._runs(seed, epoch)]
+        loss_S = pl_module.train_losses()
         for seed in running:
+            if not isfinite(loss_S[seed]):
+                raise ValueError(
+                    f"The training loss of epoch {epoch} is {loss_S[seed]}: lower the "
+                    "learning_rate or the clip."
+                )
             self.stopped[seed] = epoch + 1
             if found[seed] > self.rank_ic[seed]:
                 self.rank_ic[seed], self.epoch[seed] = found[seed], epoch

@@ -87,16 +87,15 @@ class Forecaster(LightningModule):
         keep = min(self.average, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.averaged, weights, 1 - keep)
 
+    def train_losses(self) -> list[float]:
+        """Return the mean losses of this epoch so far, each seed's own."""
+        losses: list[float] = torch.stack(self._seen).mean(dim=0).tolist()
+        return losses
+
     def on_train_epoch_end(self) -> None:
-        """Note the epoch's mean losses; stop where one is no number."""
-        loss_S = torch.stack(self._seen).mean(dim=0)
+        """Note the epoch's mean losses."""
+        self.curves["train_loss"].append(self.train_losses())
         self._seen.clear()
-        self.curves["train_loss"].append(loss_S.tolist())
-        if not torch.isfinite(loss_S).all():
-            raise ValueError(
-                f"The training loss of epoch {self.current_epoch} is {loss_S.tolist()}: lower its "
-                "learning_rate or its clip."
-            )
 
     def kept(self) -> list[Tensor]:
         """Return the weights that are judged, stacked over the seeds."""
@@ -134,10 +133,11 @@ class Forecaster(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the curves and the average of the weights."""
         checkpoint["curves"], checkpoint["averaged"] = self.curves, self.averaged
+        checkpoint["learning_rate"] = self.learning_rate
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the curves and the average up again."""
-        self.curves = checkpoint["curves"]
+        self.curves, self.learning_rate = checkpoint["curves"], checkpoint["learning_rate"]
         self.averaged = [one.to(self.device) for one in checkpoint["averaged"]]
 
     def _losses(self, batch: Segment, score_SNK: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ SUFFIXES = ("safetensors", "txt")
 CARD = "card.json"
 OURS = re.compile(r"^(card\.json|weights-[0-9a-f]{16}\.[a-z]+|\..*)$")
 MOST_BYTES = 1 << 30
+NEEDED = {"fitted_on", "sha256", "suffix", "weights_hash"}
 UNFINISHED = ".unfinished-"
 LISTING = {
     "contest": pl.String,
@@ -96,11 +97,10 @@ class Shelf:
         body = (json.dumps(card, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
         file = folder / _weights_name(card)
         before = (folder / CARD).read_bytes() if (folder / CARD).exists() else None
-        if before == body and file.exists() and file.read_bytes() == weights:
+        if before == body and self.holds(contest, fit.recipe.name, fit.fitted_on, inputs=inputs):
             return Shelved(folder, "same")
         make_folder(folder)
-        for leftover in folder.glob(f"{UNFINISHED}*"):
-            leftover.unlink(missing_ok=True)
+        _clear(folder)
         _write(file, weights)
         _write(folder / CARD, body)
         return Shelved(folder, "new" if before is None else "replaced")
@@ -143,13 +143,17 @@ class Shelf:
         pattern = f"{_checked(contest) if contest else '*'}/*/*/{CARD}"
         rows = []
         for path in self.root.glob(pattern):
-            card = json.loads(path.read_bytes())
-            *_, contest_name, recipe, fitted_on, _ = path.parts
+            *_, contest_name, recipe, day, _ = path.parts
+            try:
+                fitted_on = date.fromisoformat(day)
+                card = _card(path.parent, fitted_on)
+            except (ValueError, OSError):  # no fit, as `load` would say
+                continue
             rows.append(
                 {
                     "contest": contest_name,
                     "recipe": recipe,
-                    "fitted_on": date.fromisoformat(fitted_on),
+                    "fitted_on": fitted_on,
                     "weights_hash": card["weights_hash"],
                     "sha256": card["sha256"],
                 }
@@ -172,9 +176,11 @@ def _card(folder: Path, fitted_on: date) -> dict[str, Any]:
         card: dict[str, Any] = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{folder / CARD} cannot be read: {error}.") from None
-    if card.get("fitted_on") != fitted_on.isoformat():
+    if not isinstance(card, dict) or not card.keys() >= NEEDED:
+        raise ValueError(f"{folder / CARD} is no card of a fit. Run the training again.")
+    if card["fitted_on"] != fitted_on.isoformat():
         raise ValueError(
-            f"{folder / CARD} is of a fit on {card.get('fitted_on')}, not on {fitted_on}: it may "
+            f"{folder / CARD} is of a fit on {card['fitted_on']}, not on {fitted_on}: it may "
             "know what came later. Run the training again."
         )
     return card
@@ -190,6 +196,16 @@ def _bytes(path: Path) -> bytes:
             f"{path} has {about.st_size:,} bytes, more than the {MOST_BYTES:,} of the largest fit."
         )
     return path.read_bytes()
+
+
+def _clear(folder: Path) -> None:
+    """Take away what was not finished, and put aside what no fit wrote; nothing of it is read."""
+    for leftover in folder.glob(f"{UNFINISHED}*"):
+        leftover.unlink(missing_ok=True)
+    if strangers := [path for path in folder.iterdir() if not OURS.match(path.name)]:
+        aside = Path(tempfile.mkdtemp(prefix=".set_aside-", dir=folder))
+        for stranger in strangers:
+            os.replace(stranger, aside / stranger.name)
 
 
 def _checked(name: str) -> str:

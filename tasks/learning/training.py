@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, ClassVar
 
 import numpy as np
@@ -108,14 +109,12 @@ class NetLearner(Learner):
                         seeds=seeds,
                         longest=longest,
                         accelerator=accelerator,
-                        scratch=scratch,
+                        scratch=scratch / f"segments_of_{longest}" if scratch else None,
                     )
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error) or longest == 1:
                     raise
             longest //= 2
-            if scratch:
-                shutil.rmtree(scratch, ignore_errors=True)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
@@ -150,8 +149,7 @@ class NetLearner(Learner):
             average=float(settings["average"]),
             clip=float(settings["clip"]),
         )
-        last = scratch / "last.ckpt" if scratch else None
-        begun = last if last and last.exists() else None
+        begun = _begun(scratch) if scratch else None
         if settings["find_rate"] and begun is None:
             forecaster.learning_rate = _found_rate(settings, forecaster, accelerator)
         trainer.fit(forecaster, ckpt_path=begun, weights_only=True)
@@ -239,6 +237,19 @@ def _trainer(
     )
 
 
+def _begun(scratch: Path) -> Path | None:
+    """Return the checkpoint that a training goes on from; one that is not whole is none."""
+    last = scratch / "last.ckpt"
+    try:
+        torch.load(last, weights_only=True)
+    except FileNotFoundError:
+        return None
+    except (RuntimeError, EOFError, OSError, UnpicklingError):
+        shutil.rmtree(scratch)
+        return None
+    return last
+
+
 def _found_rate(settings: Mapping[str, Value], forecaster: Forecaster, accelerator: str) -> float:
     """Return the step size at which the loss falls fastest, as Lightning's sweep finds it.
 
@@ -257,7 +268,9 @@ def _found_rate(settings: Mapping[str, Value], forecaster: Forecaster, accelerat
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error).lower()
+    told = str(error).lower()
+    by_cpu = "can't allocate memory" in told or "not enough memory" in told
+    return isinstance(error, torch.OutOfMemoryError) or by_cpu
 
 
 def _state(weights: bytes, *, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -57,5 +57,6 @@ def data_hash(seen: Panel, label_TN: Array) -> str:
     """Return the SHA-256 of everything the fit could see."""
     digest = sha256(repr((seen.sessions, seen.instruments, seen.columns)).encode())
     digest.update(np.ascontiguousarray(seen.features_NTF).tobytes())
+    digest.update(np.ascontiguousarray(seen.member_TN).tobytes())
     digest.update(np.ascontiguousarray(np.where(np.isnan(label_TN), np.nan, label_TN)).tobytes())
     return digest.hexdigest()

@@ -16,6 +16,7 @@ from safetensors import numpy as safetensors
 
 from tasks.learning.model import Array, Explainer, Learned, Learner, Value
 
+ROUNDING = 1e-12  # relative differences that are none
 SeedScorer = Callable[[NDArray[np.float32]], Array]  # features (N, look_back, F) -> scores (N, S)
 
 
@@ -117,9 +118,10 @@ def standardised(score_NS: Array) -> Array:
 
 
 def _scale(score_NS: Array) -> tuple[Array, Array]:
-    """Return the mean and the standard deviation of each seed's scores; 1 where all are alike."""
-    scale_S = score_NS.std(axis=0)
-    return score_NS.mean(axis=0), np.where(scale_S > 0, scale_S, 1.0)
+    """Return the mean and the deviation of each seed's scores; infinite where all are alike."""
+    alike_S = np.ptp(score_NS, axis=0) <= ROUNDING * np.abs(score_NS).max(axis=0)
+    scale_S = np.where(alike_S, np.inf, score_NS.std(axis=0))
+    return score_NS.mean(axis=0), scale_S
 
 
 def _key(seed: int) -> str:

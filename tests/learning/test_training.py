@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors import torch as safetensors
 
+from tasks.learning.forecaster import Forecaster
 from tasks.learning.model import Examples, Learned, settled
 from tasks.learning.panel import standardised_labels
 from tasks.learning.seeds import Seeds
@@ -175,6 +176,46 @@ def test_where_memory_runs_out_the_segments_are_halved():
     assert one.facts["segment"] <= 2
 
 
+class GreedyOnCpu(Tcn):
+    """Asks the processor for more memory than there is, for more than two sessions at once."""
+
+    def forward(self, features_NTF, member_NK):
+        if self.training and member_NK.shape[1] > 2:
+            torch.empty(1 << 55)
+        return super().forward(features_NTF, member_NK)
+
+
+def test_where_the_processors_memory_runs_out_they_are_too(monkeypatch):
+    monkeypatch.setitem(NETS, "greedy_on_cpu", lambda: GreedyOnCpu)
+    (one,) = fit([1], model="greedy_on_cpu", epochs=2)
+    assert one.facts["segment"] <= 2
+
+
+def test_a_seed_that_has_ended_may_go_astray_without_harm(monkeypatch):
+    plain = fit([1, 2], epochs=12, patience=1)
+    ended = [one.facts["epochs"] for one in plain]
+    assert ended[0] != ended[1], "one goes on longer"
+    first = int(np.argmin(ended))
+    losses = Forecaster.train_losses
+
+    def astray(self):
+        found = losses(self)
+        if self.current_epoch >= ended[first]:
+            found[first] = float("nan")
+        return found
+
+    monkeypatch.setattr(Forecaster, "train_losses", astray)
+    again = fit([1, 2], epochs=12, patience=1)
+    assert [one.weights for one in again] == [one.weights for one in plain]
+
+
+def test_a_checkpoint_that_is_not_whole_is_none(tmp_path):
+    plain = fit([1], scratch=tmp_path)
+    last = tmp_path / "segments_of_64" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    assert fit([1], scratch=tmp_path)[0].weights == plain[0].weights
+
+
 def test_another_error_is_not_taken_for_lack_of_memory(monkeypatch):
     def fails(*_):
         raise RuntimeError("shapes differ")
@@ -232,7 +273,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path):
     run = subprocess.Popen(
         [sys.executable, "-c", KILLED.format(root=str(ROOT), scratch=str(scratch))]
     )
-    last = scratch / "last.ckpt"
+    last = scratch / "segments_of_64" / "last.ckpt"
     deadline = time.monotonic() + 120
     while not last.exists() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -183,12 +183,20 @@ def test_it_does_not_run_it_is_named_and_the_champion_serves_on(case, reason, sh
     assert served(shelf, CHAMPION) == before
 
 
-def test_a_training_again_takes_what_was_forged_away(shelf, tmp_path):
+def no_card(forge: Forger) -> None:
+    (forge.folder / "card.json").write_text("[]")
+
+
+AGAIN = [*CASES, no_card]
+
+
+@pytest.mark.parametrize("case", AGAIN, ids=[one.__name__ for one in AGAIN])
+def test_a_training_again_puts_what_was_forged_aside(case, shelf, tmp_path):
     panel, label = market(0.5)
     folder = shelf.root / "daily" / CHALLENGER.name / FITTED.isoformat()
     before = served(shelf, CHALLENGER)
-    trained_after_its_night(Forger(folder, tmp_path / "mark"))
-    assert not shelf.holds("daily", CHALLENGER.name, FITTED, inputs=""), "it is fitted again"
+    case(Forger(folder, tmp_path / "mark"))
+    shelf.listing()
     fit = fit_recipe(CHALLENGER, panel, label, fitted_on=FITTED, contest=contest(), threads=1)
     shelf.save("daily", fit)
     assert served(shelf, CHALLENGER) == before

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from conf.schema import Recipe
+from tasks.models import seeds as seeds_room
 from tasks.models.fitting import fit_recipe, load_fit, score_sessions
 from tasks.models.seeds import packed, unpacked
 from tests.models.test_registries import DAYS, FITTED, contest, market
@@ -37,6 +38,12 @@ def test_a_file_of_other_seeds_is_refused():
         unpacked(packed([b"one", b"two"]), seeds=3)
     with pytest.raises(ValueError, match="no file of 2 seeds"):
         unpacked(b"tree\nversion=v4", seeds=2)
+
+
+def test_scores_that_are_all_alike_say_nothing():
+    alike = np.full((7, 2), 0.1)
+    alike[3, 1] *= 1 + 1e-15
+    assert np.array_equal(seeds_room.standardised(alike), np.zeros((7, 2)))
 
 
 def test_a_score_is_the_average_of_what_each_seed_says():

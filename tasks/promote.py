@@ -55,14 +55,14 @@ def look_at(
     Args:
         contest: Its name.
         rules: The contest.
-        daily: (session, rank_ic) of each recipe's walk-forward scores, by labels known then.
+        daily: (session, rank_ic) of each compared recipe's walk-forward, by labels known then.
         session: A scheduled session: the looks are those of the refits.
         holder: The recipe that has the title.
     """
     from tasks.models.promotion import Challenger, judge
 
     lake = open_lake()
-    others = [recipe.name for recipe in rules.candidates if recipe.name != holder]
+    others = [name for name in daily if name != holder]
     if not others:
         return []
     series = _aligned({name: daily[name] for name in (holder, *others)})

@@ -86,9 +86,9 @@ def _trained(contest: str, as_of: date) -> str:
         sessions = _sessions_needed(rules, due, schedule, as_of)
         fits = {*(one.fitted_on for one in due), schedule[-1], as_of}
         panel, labels = panel_of(contest, sessions, as_of, fits=fits)
-        for one in steps(due, f"training {contest}"):
-            _fit(contest, rules, one, panel, labels[one.fitted_on])
-        compared = _compare(contest, rules, schedule, panel, labels)
+        failed = _fit_all(contest, rules, due, held, panel, labels)
+        able = [recipe for recipe in rules.candidates if recipe.name not in failed]
+        compared = _compare(contest, rules, able, schedule, panel, labels)
     champion = _crown(contest, rules, schedule, as_of, panel)
     if compared:
         _log(contest, rules, due, schedule, champion, compared)
@@ -139,6 +139,35 @@ def _sessions_needed(
 LOOK_BACK = 260  # sessions before the training stretch, for nets that look back
 
 
+def _fit_all(
+    contest: str,
+    rules: "Contest",
+    due: Sequence[Due],
+    held: "Sequence[Title]",
+    panel: "Panel",
+    labels: dict[date, Array],
+) -> set[str]:
+    """Fit what is due; return the challengers that could not be fitted.
+
+    A challenger that fails is named and left out of tonight's comparison: no book waits for it.
+    The failure of a fit that holds a title stops the training.
+    """
+    titled = {(title.recipe, title.session) for title in held}
+    failed: set[str] = set()
+    for one in steps(due, f"training {contest}"):
+        try:
+            _fit(contest, rules, one, panel, labels[one.fitted_on])
+        except Exception as error:
+            if (one.recipe.name, one.fitted_on) in titled:
+                raise
+            failed.add(one.recipe.name)
+            get_run_logger().warning(
+                "%s/%s could not be fitted on %s and is not compared: %s",
+                *(contest, one.recipe.name, one.fitted_on, error),
+            )
+    return failed
+
+
 def _fit(contest: str, rules: "Contest", one: Due, panel: "Panel", label_TN: Array) -> None:
     """Fit one recipe, from where a run that was broken off left it, and put it on the shelf."""
     from tasks.models.fitting import fit_recipe
@@ -172,6 +201,7 @@ def _crown(
 def _compare(
     contest: str,
     rules: "Contest",
+    recipes: "Sequence[Recipe]",
     schedule: Sequence[date],
     panel: "Panel",
     labels: dict[date, Array],
@@ -185,7 +215,7 @@ def _compare(
     compared, as_of = schedule[-rules.compare_refits :], max(labels)
     known = {day: label_frame(panel, labels[day]) for day in {schedule[-1], as_of}}
     found: dict[date, dict[str, Evaluation]] = {day: {} for day in known}
-    for recipe in rules.candidates:
+    for recipe in recipes:
         scores = walked(contest, rules, recipe, compared, panel, as_of)
         for day, frame in known.items():
             seen = scores.filter(pl.col("session") <= day)
@@ -217,7 +247,7 @@ def _log(
 
     for recipe in rules.candidates:
         own = [one.fitted_on for one in due if one.recipe.name == recipe.name]
-        if not own:
+        if not own or recipe.name not in judged:
             continue
         compared = schedule[-rules.compare_refits :]
         fits = [*compared, max(own)] if max(own) > compared[-1] else list(compared)

@@ -110,14 +110,14 @@ def test_a_panel_scaled_over_all_sessions_is_found_there_and_not_before(short, m
 
 @pytest.mark.slow
 def test_a_fit_that_sees_what_it_scores_is_found_in_the_scores_alone(short, monkeypatch):
-    cut = fitting._as_known
+    cut = fitting.as_known
 
     def uncut(seen, label_TN, fitted_on, rules):
         known, label = cut(seen, label_TN, fitted_on, rules)
         newest_N = seen.features_NTF[: label.shape[1], -1, 0]
         return known, label + newest_N
 
-    monkeypatch.setattr(fitting, "_as_known", uncut)
+    monkeypatch.setattr(fitting, "as_known", uncut)
     found = judged(contest("ridge"))
     assert moved(found) == {"scores of ridge"}
     assert "weights_hash" in {move.column for move in found.moves}

@@ -253,6 +253,38 @@ def test_by_hand_a_better_challenger_gets_a_verdict_and_no_title(build, looking,
         assert tables()["promotions/tiny"]["verdict"].to_list() == ["promote"]
 
 
+def test_a_challenger_that_cannot_be_fitted_delays_no_title(build, looking, monkeypatch, caplog):
+    from tasks.models import fitting
+
+    whole = fitting.fit_recipe
+
+    def fails(recipe, *given, **more):
+        if recipe.name == "ridge":
+            raise ValueError("its loss is no number")
+        return whole(recipe, *given, **more)
+
+    house = build("torn")
+    monkeypatch.setattr(fitting, "fit_recipe", fails)
+    with house.open(), caplog.at_level(logging.WARNING, "night"):
+        house.forecast(FIRST)
+        assert {recipe for _, recipe in champions()} == {"lightgbm"}
+        assert not tables()["forecasts/tiny"].is_empty()
+    assert "tiny/ridge could not be fitted" in caplog.text
+    assert "its loss is no number" in caplog.text
+
+
+def test_the_failure_of_a_fit_that_holds_the_title_stops_the_training(build, looking, monkeypatch):
+    from tasks.models import fitting
+
+    def fails(*_, **__):
+        raise ValueError("its loss is no number")
+
+    house = build("stopped")
+    monkeypatch.setattr(fitting, "fit_recipe", fails)
+    with house.open(), pytest.raises(ValueError, match="no number"):
+        house.forecast(FIRST)
+
+
 def test_mlflow_away_delays_no_title(build, looking, monkeypatch, caplog):
     from tasks.learning.tracking import TrackingError
 

@@ -4,8 +4,9 @@ The best weights are kept in memory and leave as safetensors bytes. Given a fold
 is broken off goes on from its last whole epoch; its checkpoints hold tensors and plain values only.
 """
 
-import shutil
+import logging
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +29,8 @@ from tasks.learning.net import Net
 from tasks.learning.repeatable import on_threads, repeatable
 from tasks.learning.seeds import Seeds
 from tasks.learning.segments import Feed
+
+LOGGER = logging.getLogger(__name__)
 
 
 class NetLearner(Learner):
@@ -237,14 +240,17 @@ def _trainer(
 
 
 def _begun(scratch: Path) -> Path | None:
-    """Return the checkpoint that a training goes on from; one that is not whole is none."""
+    """Return the checkpoint that a training goes on from; one that was cut short is none.
+
+    Torch writes an archive whose directory comes last, so one that was cut short lacks it. What
+    else is wrong with it is said by the loading.
+    """
     last = scratch / "last.ckpt"
-    try:
-        torch.load(last, weights_only=True)
-    except FileNotFoundError:
+    if not last.exists():
         return None
-    except Exception:  # noqa: BLE001 - whatever torch makes of half a file
-        shutil.rmtree(scratch)
+    if not zipfile.is_zipfile(last):
+        LOGGER.warning("%s was cut short: the training starts again", last)
+        last.unlink()
         return None
     return last
 

@@ -1,10 +1,5 @@
 """Nets learn side by side as they would alone, and a broken-off training ends like another."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +16,6 @@ from tasks.learning.training import NetLearner
 from tasks.models.nets import NETS
 from tasks.models.nets.tcn import Tcn
 
-ROOT = Path(__file__).parent.parent.parent
 QUIET = {"channels": 8, "levels": 2, "dropout": 0.0, "epochs": 4, "patience": 4}
 
 
@@ -209,13 +203,6 @@ def test_a_seed_that_has_ended_may_go_astray_without_harm(monkeypatch):
     assert [one.weights for one in again] == [one.weights for one in plain]
 
 
-def test_a_checkpoint_that_is_not_whole_is_none(tmp_path):
-    plain = fit([1], scratch=tmp_path)
-    last = tmp_path / "segments_of_64" / "last.ckpt"
-    last.write_bytes(last.read_bytes()[:1000])
-    assert fit([1], scratch=tmp_path)[0].weights == plain[0].weights
-
-
 def test_another_error_is_not_taken_for_lack_of_memory(monkeypatch):
     def fails(*_):
         raise RuntimeError("shapes differ")
@@ -254,36 +241,3 @@ def test_dropout_is_at_work_in_training_after_a_validation_too(monkeypatch):
     monkeypatch.setattr(Tcn, "forward", watched)
     fit([1], epochs=3)
     assert {(True, True), (False, False)} == set(seen)
-
-
-# --- broken off ----------------------------------------------------------------------------------
-
-KILLED = """
-import sys
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from tests.learning.test_training import fit
-fit([1, 2], scratch=Path({scratch!r}), epochs=400, patience=400, average=0.9, dropout=0.2)
-"""
-
-
-@pytest.mark.slow
-def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path):
-    scratch = tmp_path / "scratch"
-    run = subprocess.Popen(
-        [sys.executable, "-c", KILLED.format(root=str(ROOT), scratch=str(scratch))]
-    )
-    last = scratch / "segments_of_64" / "last.ckpt"
-    deadline = time.monotonic() + 120
-    while not last.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.0)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
-    reached = torch.load(last, weights_only=True)["epoch"]
-    assert 0 <= reached < 399, "killed in the middle"
-    settings = {"epochs": reached + 5, "patience": 400, "average": 0.9, "dropout": 0.2}
-    resumed = fit([1, 2], scratch=scratch, **settings)
-    unbroken = fit([1, 2], **settings)
-    assert [one.weights for one in resumed] == [one.weights for one in unbroken]
-    assert [one.curves for one in resumed] == [one.curves for one in unbroken]

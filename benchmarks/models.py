@@ -5,7 +5,8 @@
 reads a file of bars (date, symbol, open, high, low, close, volume) and one of its sessions
 (exchange, date), lets the gate judge it, makes the features of the contest, and fits each of the
 contest's recipes, as they stand in `conf/models`, on all years but the last two, stopped by the
-last but one. The last year judges. LightGBM is tuned first, on folds before the test year.
+last but one: what needs no stopping (ridge, forest, support vectors) learns from that year too.
+The last year judges. LightGBM is tuned first, on folds before the test year.
 
 A file of names that were chosen at its end holds survivors: it says which model orders names
 better, not what would have been earned.
@@ -21,7 +22,6 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import numpy as np
 import polars as pl
 import yaml
 from rich.console import Console
@@ -29,16 +29,16 @@ from rich.table import Table
 
 from benchmarks.models_panel import NAME, ROOT, Ground, ground, settle
 from conf.schema import Contest, Recipe
-from tasks.models.evaluation import Evaluation, evaluate
+from tasks.models.comparison import Comparison, compare
 from tasks.models.fitting import fit_recipe, load_fit, score_sessions
-from tasks.statistics.hac import Mean, hac_mean, label_lags
+from tasks.walks import label_frame
 
 YARDSTICK = "lightgbm"  # the recipe that others are compared with, tuned on the spot
 COST = 0.0010  # of what is traded
 WIDTH = 130  # of the table, also where no terminal is
-NOT_LEARNED = ("ridge", "reversal", "equal")  # nothing in them is random
+NOT_LEARNED = ("ridge", "linear_svm", "reversal", "equal")  # nothing in them is random
 COLUMNS = (
-    "model", "IC", "ICIR", "rank IC", "error", "t", "less tuned LightGBM", "t ", "spread net",
+    "model", "IC", "ICIR", "rank IC", "error", "t", "less LightGBM", "error ", "t ", "spread net",
     "turnover", "CPU s",
 )  # fmt: skip
 
@@ -47,7 +47,6 @@ class Judged(NamedTuple):
     """One model, and what it was worth in the last year."""
 
     recipe: Recipe
-    found: Evaluation
     scores: pl.DataFrame
     cpu_s: float
     facts: dict[str, Any]
@@ -62,22 +61,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.folder or Path(scratch)
         settle(folder, asked.bars, asked.calendar, given)
-        on = ground(
-            asked.calendar,
-            horizon=asked.horizon,
-            trades_at=asked.label,
-            warm_up=asked.warm_up,
-        )
-        contest = _contest(given, on)
+        horizons = Contest.model_validate(given).horizons
+        on = ground(asked.calendar, horizons, trades_at=asked.label, warm_up=asked.warm_up)
+        contest = contest_on(on, given)
         recipes = _recipes(contest, asked)
         judged = {}
         for recipe in recipes:
             chosen = _tuned(recipe, on, contest, folder, asked) if asked.trials else recipe
-            judged[recipe.name] = _judged(chosen, on, contest, asked.threads)
-            _say(judged[recipe.name])
-    Console(width=WIDTH).print(_table(judged, contest.horizon, asked, on))
+            judged[recipe.name] = judge(chosen, on, contest, asked.threads)
+            cpu_s = judged[recipe.name].cpu_s
+            Console(stderr=True).print(f"{recipe.name} is fitted: {cpu_s:.0f} CPU s")
+        found = _compared(judged, on, contest)
+    Console(width=WIDTH).print(_table(found, judged, asked, on))
     if asked.json:
-        asked.json.write_text(json.dumps(_figures(judged, contest.horizon, asked, on), indent=1))
+        figures = _figures(found, judged, asked, on)
+        asked.json.write_text(json.dumps(figures, indent=1, allow_nan=False))
 
 
 def _asked() -> argparse.Namespace:
@@ -98,7 +96,7 @@ def _asked() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _contest(given: dict[str, Any], on: Ground) -> Contest:
+def contest_on(on: Ground, given: dict[str, Any]) -> Contest:
     """Return the contest, whose validation is the last year but one."""
     first = on.panel.sessions.index(on.splits["train"][0])
     last = on.panel.sessions.index(on.splits["valid"][-1])
@@ -113,13 +111,13 @@ def _recipes(contest: Contest, asked: argparse.Namespace) -> list[Recipe]:
     if unknown := sorted(set(asked.models or ()) - set(named)):
         raise SystemExit(f"No recipe {', '.join(unknown)}; there is: {', '.join(named)}.")
     chosen = [YARDSTICK, *(name for name in asked.models or named if name != YARDSTICK)]
-    return [_seeded(named[name], asked.seeds) for name in chosen]
+    return [seeded(named[name], asked.seeds) for name in chosen]
 
 
-def _seeded(recipe: Recipe, seeds: int) -> Recipe:
+def seeded(recipe: Recipe, seeds: int) -> Recipe:
     """Return the recipe with so many seeds; an ensemble leaves them to its members."""
     if recipe.members:
-        members = tuple(_seeded(one, seeds) for one in recipe.members)
+        members = tuple(seeded(one, seeds) for one in recipe.members)
         return recipe.model_copy(update={"members": members})
     return recipe if recipe.model in NOT_LEARNED else recipe.model_copy(update={"seeds": seeds})
 
@@ -137,7 +135,7 @@ def _tuned(
     found = tune(
         recipe.model_copy(update={"seeds": 1}),
         on.panel,
-        on.known_TN,
+        on.known[contest.horizon],
         as_of=on.splits["valid"][-1],
         contest=contest,
         validation=Validation(stretches=2),
@@ -147,12 +145,13 @@ def _tuned(
     return found.recipe.model_copy(update={"seeds": recipe.seeds})
 
 
-def _judged(recipe: Recipe, on: Ground, contest: Contest, threads: int) -> Judged:
+def judge(recipe: Recipe, on: Ground, contest: Contest, threads: int) -> Judged:
+    """Fit a recipe by what was known at the end of the validation, and score the test."""
     began = time.process_time()
     fit = fit_recipe(
         recipe,
         on.panel,
-        on.known_TN,
+        on.known[contest.horizon_of(recipe)],
         fitted_on=on.splits["valid"][-1],
         contest=contest,
         threads=threads,
@@ -160,78 +159,65 @@ def _judged(recipe: Recipe, on: Ground, contest: Contest, threads: int) -> Judge
     cpu_s = time.process_time() - began
     model = load_fit(recipe, fit.card, fit.weights, threads=threads)
     scores = score_sessions(model, on.panel, on.splits["test"])
-    found = evaluate(scores, _labels(on), horizon=contest.horizon, min_names=contest.min_names)
-    told = {"stretches": {k: v for k, v in fit.card.items() if k[:5] in ("train", "valid")}}
-    return Judged(recipe, found, scores, cpu_s, told | fit.card["facts"])
+    stretches = {name: told for name, told in fit.card.items() if name[:5] in ("train", "valid")}
+    return Judged(recipe, scores, cpu_s, {"stretches": stretches} | fit.card["facts"])
 
 
-def _labels(on: Ground) -> pl.DataFrame:
-    at, name = np.nonzero(np.isfinite(on.label_TN))
-    return pl.DataFrame(
-        {
-            "session": [on.panel.sessions[place] for place in at],
-            "instrument": [on.panel.instruments[place] for place in name],
-            "label": on.label_TN[at, name],
-        },
-        schema={"session": pl.Date, "instrument": pl.String, "label": pl.Float64},
+def _compared(judged: dict[str, Judged], on: Ground, contest: Contest) -> Comparison:
+    return compare(
+        {name: one.scores for name, one in judged.items()},
+        label_frame(on.panel, on.label_TN),
+        champion=YARDSTICK,
+        members=max(one.scores.height for one in judged.values()),
+        horizon=contest.horizon,
+        min_names=contest.min_names,
+        cost=COST,
     )
 
 
-def _paired(one: Evaluation, other: Evaluation, horizon: int) -> Mean:
-    """Return the mean daily difference of two rank ICs, with its error."""
-    both = one.daily.join(other.daily, on="session", suffix="_other").sort("session")
-    difference = (both["rank_ic"] - both["rank_ic_other"]).to_numpy()
-    return hac_mean(difference, lags=label_lags(difference.size, horizon=horizon))
-
-
-def _net(metrics: dict[str, float]) -> float:
-    """Return the spread of the outer deciles less the cost of renewing both every horizon."""
-    return metrics["decile_spread"] - COST * 4 * metrics["turnover"]
-
-
-def _say(judged: Judged) -> None:
-    metrics = judged.found.metrics
-    Console(stderr=True).print(
-        f"{judged.recipe.name}: rank IC {metrics['rank_ic']:+.4f}, {judged.cpu_s:.0f} CPU s"
-    )
-
-
-def _table(judged: dict[str, Judged], horizon: int, asked: argparse.Namespace, on: Ground) -> Table:
-    days, test = on.splits["test"], f"{asked.label} to {asked.label}, {horizon} sessions"
-    table = Table(title=f"{asked.bars.stem}: {test}, {days[0]} to {days[-1]}, {asked.seeds} seeds")
+def _table(
+    found: Comparison, judged: dict[str, Judged], asked: argparse.Namespace, on: Ground
+) -> Table:
+    days, label = on.splits["test"], f"{asked.label} to {asked.label}, {asked.horizon} sessions"
+    tuned = f"LightGBM tuned by {asked.trials} trials" if asked.trials else "LightGBM untuned"
+    title = f"{asked.bars.stem}: {label}, {days[0]} to {days[-1]}, {asked.seeds} seeds, {tuned}"
+    table = Table(title=title)
     for name in COLUMNS:
         table.add_column(name, justify="left" if name == "model" else "right")
-    for name, one in judged.items():
-        m, paired = one.found.metrics, _paired(one.found, judged[YARDSTICK].found, horizon)
-        own = name == YARDSTICK
+    for row in found.table.iter_rows(named=True):
         table.add_row(
-            name, f"{m['ic']:+.4f}", f"{m['icir']:+.2f}", f"{m['rank_ic']:+.4f}",
-            f"{m['rank_ic_error']:.4f}", f"{m['rank_ic_t']:+.2f}",
-            "" if own else f"{paired.value:+.4f} ± {paired.error:.4f}",
-            "" if own else f"{paired.t:+.2f}", f"{_net(m):+.2%}", f"{m['turnover']:.0%}",
-            f"{one.cpu_s:.0f}",
+            row["model"], _told(row["ic"], "+.4f"), _told(row["icir"], "+.2f"),
+            _told(row["rank_ic"], "+.4f"), _told(row["rank_ic_error"], ".4f"),
+            _told(row["rank_ic_t"], "+.2f"), _told(row["difference"], "+.4f"),
+            _told(row["error"], ".4f"), _told(row["t"], "+.2f"), _told(row["net"], "+.2%"),
+            _told(row["turnover"], ".0%"), f"{judged[row['model']].cpu_s:.0f}",
         )  # fmt: skip
     return table
 
 
+def _told(figure: float | None, form: str) -> str:
+    return "" if figure is None else format(figure, form)
+
+
 def _figures(
-    judged: dict[str, Judged], horizon: int, asked: argparse.Namespace, on: Ground
+    found: Comparison, judged: dict[str, Judged], asked: argparse.Namespace, on: Ground
 ) -> dict[str, Any]:
-    models = {}
-    for name, one in judged.items():
-        paired = _paired(one.found, judged[YARDSTICK].found, horizon)
-        daily = one.found.daily.with_columns(pl.col("session").cast(pl.String))
-        models[name] = {
+    rows = {row.pop("model"): row for row in found.table.to_dicts()}
+    daily = found.daily.with_columns(pl.col("session").cast(pl.String)).fill_nan(None)
+    models = {
+        name: {
             "recipe": one.recipe.model_dump(mode="json"),
-            "metrics": one.found.metrics | {"spread_net": _net(one.found.metrics)},
-            "paired": paired._asdict(),
+            "figures": rows[name],
             "cpu_s": one.cpu_s,
             "facts": one.facts,
-            "daily": daily.to_dict(as_series=False),
+            "daily": daily.filter(pl.col("model") == name).drop("model").to_dict(as_series=False),
         }
+        for name, one in judged.items()
+    }
     spans = {name: [str(days[0]), str(days[-1])] for name, days in on.splits.items()}
-    about = {"bars": asked.bars.name, "label": asked.label, "horizon": horizon, "splits": spans}
-    return about | {"gate": on.verdict, "models": models}
+    about = {"bars": asked.bars.name, "label": asked.label, "horizon": asked.horizon}
+    about |= {"seeds": asked.seeds, "trials": asked.trials, "splits": spans}
+    return about | {"sessions": found.sessions, "gate": on.verdict, "models": models}
 
 
 if __name__ == "__main__":

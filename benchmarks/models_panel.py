@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,8 +24,8 @@ class Ground(NamedTuple):
     """What models are compared on."""
 
     panel: Panel
-    known_TN: Array  # labels as known at the last session of the validation
-    label_TN: Array  # labels as known at the end
+    known: dict[int, Array]  # horizon: labels as known at the last session of the validation
+    label_TN: Array  # labels of the contest's horizon as known at the end
     splits: dict[str, list[date]]  # train, valid and test sessions
     verdict: str  # what the gate said of the file
 
@@ -67,11 +68,12 @@ def exchange_of(calendar: Path) -> str:
     return EXCHANGES.get(named[0], str(named[0]))
 
 
-def ground(calendar: Path, *, horizon: int, trades_at: str, warm_up: int) -> Ground:
+def ground(calendar: Path, horizons: Collection[int], *, trades_at: str, warm_up: int) -> Ground:
     """Judge the file, make its features, and cut its sessions into train, validation and test.
 
     The last year of the calendar is for the test, the one before for the validation, and all
-    before these, from `warm_up` sessions on, to learn from.
+    before these, from `warm_up` sessions on, to learn from. Models are judged by labels of the
+    last of `horizons`.
     """
     command = [sys.executable, "-m", "flows.cli", "backfill", "--source", NAME]
     told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -87,14 +89,16 @@ def ground(calendar: Path, *, horizon: int, trades_at: str, warm_up: int) -> Gro
     splits = split(sessions, calendar, warm_up=warm_up)
     panel, _ = panel_of(NAME, sessions, as_of)
     history = history_of(open_lake(), NAME, as_of)
-    known = {}
-    for day in (splits["valid"][-1], as_of):
+
+    def known(day: date, horizon: int) -> Array:
         view = history.roll(day)
         found = labels(view, horizon=horizon, trades_at="open" if trades_at == "open" else "close")
         if trades_at == "close":  # as others measure it: from the close of the decision itself
             found = earlier(found)
-        known[day] = aligned(found, view.sessions, view.instruments, panel)
-    return Ground(panel, known[splits["valid"][-1]], known[as_of], splits, told.strip())
+        return aligned(found, view.sessions, view.instruments, panel)
+
+    learned = {horizon: known(splits["valid"][-1], horizon) for horizon in sorted(horizons)}
+    return Ground(panel, learned, known(as_of, max(horizons)), splits, told.strip())
 
 
 def earlier(label_TN: Array) -> Array:
@@ -116,4 +120,9 @@ def split(sessions: list[date], calendar: Path, *, warm_up: int) -> dict[str, li
     }
     if short := [name for name, part in parts.items() if len(part) < 60]:
         raise ValueError(f"Too few sessions for {', '.join(short)}: expected three years or more.")
+    if len(parts["train"]) <= len(parts["valid"]):
+        raise ValueError(
+            f"{len(parts['train'])} sessions to learn from and {len(parts['valid'])} to stop by: "
+            "expected more to learn from, which takes four years of bars or a shorter warm-up."
+        )
     return parts

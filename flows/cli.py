@@ -125,6 +125,26 @@ def rebalance(
 
 
 @app.command()
+def approve(
+    book: BookArgument,
+    reason: Annotated[str, typer.Option(help="Why it may go on; it is kept.")],
+    by: Annotated[str | None, typer.Option(help="Who says so; empty: who is logged in.")] = None,
+    as_of: AsOf = None,
+) -> None:
+    """Let a book go on whose night ended held, and release its target."""
+    ready()
+    from getpass import getuser
+
+    from flows.approve import approve as flow
+    from flows.display import show_night
+
+    said = {"reason": reason, "approved_by": by or getuser()}
+    outcomes = run(flow, book=book, **said, as_of=_day(as_of))
+    show_night(outcomes)
+    _leave(outcomes)
+
+
+@app.command()
 def backtest(
     book: BookArgument = "sample",
     first: Annotated[

@@ -96,14 +96,28 @@ def _facts(found: Reasons, symbol: str) -> Table:
     held = found.target or {"weight": 0.0, "shares": 0, "current_shares": 0}
     rows = {name: value for name, value in held.items() if name != "instrument"}
     rows["order"] = f"{found.order['side']} {found.order['quantity']}" if found.order else "none"
+    rows["forecast"] = _sure(found.forecast)
     rows["champion"] = f"{champion['recipe']}, fitted {champion['from_session']}"
     rows["weights"] = champion["weights_hash"]
     rows["record"] = (
         f"IC {told['value']:.4f} ± {told['error']:.4f} over {told['count']} sessions; "
         f"{told['shrunk']:.4f} of it is believed"
     )
+    rows["drift"] = found.manifest.get("drift", {}).get("reason", "not judged")
     rows["release"] = found.released.content_hash
     rows["bars seen"] = found.manifest["seen"]["bars"]
     for name, value in rows.items():
         table.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
     return table
+
+
+def _sure(forecast: dict[str, Any] | None) -> str:
+    """Return what a forecast expects of the label, and how sure that is."""
+    if forecast is None:
+        return "none"
+    width, spread = forecast["half_width"], forecast["seed_spread"]
+    sure = "too few labels known to say how sure"
+    if width is not None:
+        sure = f"± {width:.2f} nine times in ten"
+    seeds = "" if spread is None else f"; seeds differ by {spread:.2f} of a score"
+    return f"{forecast['expected']:+.3f} deviations of the session's labels, {sure}{seeds}"

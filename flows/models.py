@@ -81,7 +81,8 @@ def _table(name: str, frame: "pl.DataFrame") -> Table:
     title = name
     if name == "last look":
         first = frame.row(0, named=True)
-        title = f"last look: {first['session']}, against {first['champion']}"
+        since = f" at the sessions since {first['since']}" if first["since"] else ""
+        title = f"last look: {first['session']}{since}, against {first['champion']}"
         frame = frame.select(*LOOK, "sessions")
     table = Table(title=title, box=None, title_justify="left")
     for column, kind in frame.schema.items():

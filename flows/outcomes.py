@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from prefect.states import Completed, Failed, State
 
+from tasks.approvals import Held
+
 GOOD = (
     "released",
     "released already",
@@ -24,7 +26,7 @@ class Outcome(NamedTuple):
     """What one book, or one stage, came to."""
 
     what: str
-    status: str  # one of GOOD, `blocked` or `failed`
+    status: str  # one of GOOD, `blocked`, `held` or `failed`
     reason: str
     session: date | None = None
     content_hash: str = ""
@@ -65,7 +67,8 @@ def failure(what: str, session: date | None, state: State[Any]) -> Outcome:
     if error is None:
         error = state.result(raise_on_failure=False)
     words = str(error) if isinstance(error, BaseException) else str(state.message)
-    return Outcome(what, "failed", words.rstrip("."), session)
+    status = "held" if isinstance(error, Held) else "failed"
+    return Outcome(what, status, words.rstrip("."), session)
 
 
 def outcomes_of(state: State[Any]) -> list[dict[str, Any]]:

@@ -82,10 +82,11 @@ def audits(name: str | None, *, bars: Path | None = None) -> Iterator[Audit]:
             yield failed(one, error)
             continue
         for study in target.studies:
-            yield _judged(study, target)
+            yield judged_study(study, target)
 
 
-def _judged(study: Study, target: Target) -> Audit:
+def judged_study(study: Study, target: Target) -> Audit:
+    """Return the audit of one study; where it cannot be run, that is what is found."""
     try:
         return audit(study, target.tape, moments=target.moments)
     except (StudyError, ValueError) as error:
@@ -98,7 +99,7 @@ def _target(name: str, bars: Path | None) -> Target:
     if name in names_in("models"):
         rules = load_contest(name)
         universe, source = load_universe(rules.universe), load_source(rules.source)
-        return _of_contest(name, rules, universe, source.trades_at)
+        return target_of_contest(name, rules, universe, source.trades_at)
     if name in NETS or name in BASELINES:
         return _of_model(name)
     raise ValueError(
@@ -155,10 +156,11 @@ def _of_model(model: str) -> Target:
         refit_every=REFIT,
         candidates=(Recipe(name=model, model=model, loss=loss),),
     )
-    return _of_contest(model, rules, AllUniverse(kind="all", title="Every name"), "open")
+    return target_of_contest(model, rules, AllUniverse(kind="all", title="Every name"), "open")
 
 
-def _of_contest(name: str, rules: Contest, universe: Universe, trades_at: Price) -> Target:
+def target_of_contest(name: str, rules: Contest, universe: Universe, trades_at: Price) -> Target:
+    """Return the audit of a contest's features, labels, panel and candidates, fitted in small."""
     chosen = FEATURE_SETS[rules.features]()
     wait = max(_look_back(one) + _to_select(one, rules.horizon) for one in rules.candidates)
     first_fit = TRAINED + 2 * (rules.horizon + 1) + wait

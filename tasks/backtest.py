@@ -5,13 +5,16 @@ from pathlib import Path
 
 from prefect import get_run_logger, task
 
+from tasks.drift import judge_drift
+from tasks.execution.ledger import Account
 from tasks.forecast import champions
 from tasks.market.lake import Lake
+from tasks.portfolio.decide import Decision
 from tasks.progress import steps
-from tasks.settings import data_folder, load_book, open_lake
+from tasks.settings import calendar, data_folder, load_book, load_source, open_lake
 from tasks.simulation.performance import figures, volatility_ratio
 from tasks.simulation.policies import equal_weight, mandated, minimum_variance, monthly
-from tasks.simulation.walk import Policy, Step, walk, walked_frame
+from tasks.simulation.walk import Close, Policy, Step, walk, walked_frame
 from tasks.vantage import Vantage
 
 
@@ -55,20 +58,31 @@ def walked_sessions(
             f"no champion of {mandate.contest!r} is known at {first} (the first: {known}): "
             "start the walk later"
         )
+    days = calendar(load_source(mandate.source).calendar)
+    sessions = days.sessions(first, last)
+    judge_drift(lake, mandate.contest, sessions)
     vantage = Vantage(lake, book, first, last)
     horizon = vantage.rules.horizon
     policies: dict[str, Policy] = {
-        book: mandated(mandate, book=book, horizon=horizon),
+        book: _unless_held(vantage, mandated(mandate, book=book, horizon=horizon)),
         "minimum variance": minimum_variance(mandate, book=book, horizon=horizon),
         "equal weight": monthly(equal_weight(mandate, book=book)),
     }
-    sessions = vantage.days.sessions(first, last)
     closes = (vantage.close(session) for session in steps(sessions, f"walking {book}"))
     walked: dict[str, list[Step]] = {name: [] for name in policies}
     for each in walk(closes, policies, mandate=mandate, trades_at=vantage.source.trades_at):
         for name, one in each.items():
             walked[name].append(one)
     return vantage, walked
+
+
+def _unless_held(vantage: Vantage, policy: Policy) -> Policy:
+    """Return `policy`, which keeps its last target where the night would hold the book."""
+
+    def waiting(close: Close, account: Account) -> Decision | None:
+        return None if vantage.held(close.session) else policy(close, account)
+
+    return waiting
 
 
 def _written(path: Path, text: str) -> Path:

@@ -1,26 +1,20 @@
-"""Forecast tasks: score the names with the champion of the day, and keep its record.
+"""Forecast tasks: score the names with the champion of the day, and say how sure that is."""
 
-The record of a session is its information coefficient, measured once, on the first night its
-label is known. What later corrections would say does not restate it.
-"""
-
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from prefect import get_run_logger, task
 
+from tasks.drift import judge_drift
 from tasks.locks import source_lock
 from tasks.market import frames
-from tasks.market.history import Array, View
 from tasks.market.lake import Lake, Span, Where
-from tasks.market.windows import tail
-from tasks.panels import history_of, panel_of, total_returns
+from tasks.panels import panel_of
 from tasks.progress import steps
-from tasks.roster import Roster
+from tasks.realised import Realised, forget_forecasts, record_known
 from tasks.settings import calendar, load_contest, load_source, open_lake, open_shelf
 
 if TYPE_CHECKING:
@@ -28,19 +22,13 @@ if TYPE_CHECKING:
     from tasks.learning.panel import Panel
     from tasks.models.fitting import Model
 
-RECORDS = {
-    "session": pl.Date,
-    "known_on": pl.Date,
-    "horizon": pl.Int64,
-    "ic": pl.Float64,
-    "rank_ic": pl.Float64,
-    "names": pl.Int64,
-}
-
 
 @task(task_run_name="forecast-{contest}-{as_of}")
 def forecast_contest(contest: str, as_of: date) -> str:
     """Score every session up to `as_of` that its champion has not scored yet, and keep records.
+
+    The record of a session is its information coefficient, measured once, on the first night its
+    label is known. What then stands of the record and of the features is the verdict on drift.
 
     Its source is held meanwhile, so that no delivery changes what the scores rest on. Raises
     `LookupError` where no champion is known at `as_of`.
@@ -50,17 +38,23 @@ def forecast_contest(contest: str, as_of: date) -> str:
     if titles.is_empty():
         raise LookupError(f"no champion of contest {contest!r} is known at {as_of}")
     with source_lock(rules.source):
-        scored = _score_missing(lake, contest, rules, titles, as_of)
-        measured = _measure_missing(lake, contest, rules, as_of)
+        scored, measured = _brought_up(lake, contest, rules, titles, as_of)
+        verdict = judge_drift(lake, contest, [as_of])[as_of]
     get_run_logger().info("%s: %d sessions scored, %d measured", contest, scored, measured)
+    level = logging.INFO if verdict["factor"] == 1 else logging.WARNING
+    get_run_logger().log(level, "%s: %s", contest, verdict["reason"])
     return f"forecasts/{contest}: {scored} sessions"
 
 
 def champions(lake: Lake, contest: str, as_of: date) -> pl.DataFrame:
     """Return the champions known at `as_of`, one row from each session on, oldest first."""
-    rows = lake.read("champions", where={"contest": [contest]})
-    rows = rows.filter(pl.col("known_on") <= as_of, pl.col("from_session") <= as_of)
-    return rows.sort("from_session", "known_on").unique(
+    return titles_known(lake.read("champions", where={"contest": [contest]}), as_of)
+
+
+def titles_known(rows: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return those `CHAMPIONS` that were known at `as_of`, one from each session on."""
+    known = rows.filter(pl.col("known_on") <= as_of, pl.col("from_session") <= as_of)
+    return known.sort("from_session", "known_on").unique(
         "from_session", keep="last", maintain_order=True
     )
 
@@ -75,51 +69,86 @@ class Reign(NamedTuple):
 def _reigns(
     lake: Lake, contest: str, rules: "Contest", titles: pl.DataFrame, as_of: date
 ) -> list[Reign]:
-    """Return what each champion has still to score: the sessions after the last it scored."""
+    """Return what is still to be scored: from the first session that its champion has not scored.
+
+    How sure a forecast is rests on those before it, so that all after it are made anew.
+    """
     days = calendar(load_source(rules.source).calendar)
     stored = lake.read(f"forecasts/{contest}", columns=["session", "weights_hash", "fitted_on"])
     scored = stored.group_by("fitted_on", "weights_hash").agg(pl.col("session").max())
     last = {(fitted, weights): day for fitted, weights, day in scored.iter_rows()}
     starts = titles["from_session"].to_list()
     ends = [days.previous(start) for start in starts[1:]] + [as_of]
-    reigns = []
+    reigns: list[Reign] = []
     for title, start, end in zip(titles.iter_rows(named=True), starts, ends, strict=True):
-        done = last.get((start, title["weights_hash"]))
+        done = None if reigns else last.get((start, title["weights_hash"]))
         sessions = days.sessions(days.next(done) if done else start, end)
         if sessions:
             reigns.append(Reign(title, sessions))
     return reigns
 
 
-def _score_missing(
+def _refuse_older(lake: Lake, contest: str) -> None:
+    sessions = lake.read(f"forecasts/{contest}", columns=["session"])["session"]
+    if sessions.is_empty():
+        return
+    newest = lake.read(f"forecasts/{contest}", where={"session": [sessions[-1]]})
+    if lost := sorted(frames.FORECASTS.keys() - set(newest.columns)):
+        raise ValueError(
+            f"The forecasts of {contest!r} in the lake were made by an earlier version and lack "
+            f"{', '.join(lost)}. Delete the folders forecasts/{contest} and records/{contest} of "
+            "the lake: this night then makes them anew. No release changes."
+        )
+
+
+def _brought_up(
     lake: Lake, contest: str, rules: "Contest", titles: pl.DataFrame, as_of: date
-) -> int:
-    """Score, reign by reign, what is missing; each reign is one write."""
+) -> tuple[int, int]:
+    """Score what is missing, and meet the labels that have become known; return the sessions.
+
+    Session by session, as the nights would have: what is known at a close says how sure its
+    forecast is. Each reign is one write.
+    """
+    _refuse_older(lake, contest)
+    if (record_known(lake, contest, date.max)["horizon"] != rules.horizon).any():
+        forget_forecasts(lake, contest, date.min)
     reigns = _reigns(lake, contest, rules, titles, as_of)
-    if not reigns:
-        return 0
-    models = [champion_model(contest, reign.title) for reign in reigns]
     days = calendar(load_source(rules.source).calendar)
-    first = days.offset(reigns[0].sessions[0], 1 - max(model.look_back for model in models))
-    panel, _ = panel_of(contest, days.sessions(first, as_of), as_of)
-    _drop_records(lake, contest, reigns[0].sessions[0])
+    first = reigns[0].sessions[0] if reigns else days.next(as_of)
+    if reigns:
+        forget_forecasts(lake, contest, first)
+    models = [champion_model(contest, reign.title) for reign in reigns]
+    realised = Realised(lake, contest, first, as_of)
+    measured = 0
+    if reigns:
+        reach = max(model.look_back for model in models)
+        panel, _ = panel_of(contest, days.sessions(days.offset(first, 1 - reach), as_of), as_of)
     for model, reign in steps(list(zip(models, reigns, strict=True)), f"scoring {contest}"):
-        scores = score_rows(model, panel, reign.sessions).with_columns(
+        scores = _sure_scores(model, panel, reign.sessions, realised).with_columns(
             recipe=pl.lit(reign.title["recipe"]),
             weights_hash=pl.lit(reign.title["weights_hash"]),
             fitted_on=pl.lit(reign.title["from_session"]),
         )
         over: Where = {"session": Span(reign.sessions[0], reign.sessions[-1])}
         lake.replace(f"forecasts/{contest}", frames.shaped(scores, frames.FORECASTS), over=over)
-    return sum(len(reign.sessions) for reign in reigns)
+        measured += realised.keep()
+    realised.roll(as_of)
+    return sum(len(reign.sessions) for reign in reigns), measured + realised.keep()
 
 
-def _drop_records(lake: Lake, contest: str, since: date) -> None:
-    """Forget what was measured of scores from `since` on: they are about to be replaced."""
-    over: Where = {"session": Span(since, date.max)}
-    stale = lake.read(f"records/{contest}", where=over)
-    if not stale.is_empty():
-        lake.replace(f"records/{contest}", stale.clear(), over=over)
+def _sure_scores(
+    model: "Model", panel: "Panel", sessions: Sequence[date], realised: Realised
+) -> pl.DataFrame:
+    """Return scores, how far seeds differ, what is expected, and how sure that is."""
+    from tasks.models.uncertainty import SPREADS, scores_and_spreads
+
+    held = set(panel.sessions)
+    scores = scores_and_spreads(model, panel, [one for one in sessions if one in held])
+    told = [pl.DataFrame(schema=SPREADS)]
+    for part in scores.partition_by("session", maintain_order=True):
+        realised.roll(part["session"][0])
+        told.append(realised.sure(part))
+    return pl.concat(told, how="diagonal")
 
 
 def champion_model(contest: str, title: dict[str, Any]) -> "Model":
@@ -149,89 +178,3 @@ def score_rows(model: "Model", panel: "Panel", sessions: Sequence[date]) -> pl.D
 
     held = set(panel.sessions)
     return score_sessions(model, panel, [session for session in sessions if session in held])
-
-
-def _measure_missing(lake: Lake, contest: str, rules: "Contest", as_of: date) -> int:
-    """Measure each scored session whose label has become known and that has no record yet."""
-    table, source = f"records/{contest}", load_source(rules.source)
-    days = calendar(source.calendar)
-    scores = lake.read(f"forecasts/{contest}")
-    if scores.is_empty():
-        return 0
-    kept = lake.read(table)
-    if not kept.is_empty() and (kept["horizon"] != rules.horizon).any():
-        _drop_records(lake, contest, date.min)
-    reach = rules.horizon + 1
-    last_known = days.offset(as_of, -reach)
-    done = lake.read(table, columns=["session"])["session"].sort().to_list()
-    first = days.next(done[-1]) if done else scores["session"].sort()[0]
-    due = days.sessions(first, last_known) if first <= last_known else []
-    if not due:
-        return 0
-    history = history_of(lake, rules.source, as_of, since=due[0])
-    by_sector = rules.label == "sector_neutral"
-    roster = Roster(lake, rules.source, rules.universe, as_of) if by_sector else None
-    by_session = scores.filter(pl.col("session").is_in(due)).partition_by(
-        "session", as_dict=True, include_key=True
-    )
-    rows = []
-    for session in due:
-        view = history.roll(days.offset(session, reach))
-        if (session,) in by_session:
-            sectors = roster.sectors_at(session) if roster else {}
-            peers = _peers(lake, rules, by_session[(session,)], sectors)
-            rows.append(_record(by_session[(session,)], view, rules, peers))
-    records = pl.DataFrame(rows, schema=RECORDS, orient="row")
-    lake.replace(table, records, over={"session": Span(due[0], due[-1])})
-    return len(rows)
-
-
-class Peers(NamedTuple):
-    """What the labels of the scored names are cleared of, as known at their session; (1, N)."""
-
-    sector_TN: NDArray[np.int64] | None
-    beta_TN: Array | None
-
-
-def _peers(lake: Lake, rules: "Contest", scores: pl.DataFrame, sectors: Mapping[str, str]) -> Peers:
-    from tasks.learning.neutral import sector_codes
-
-    sector_TN, beta_TN = None, None
-    if rules.label == "sector_neutral":
-        sector_TN = sector_codes([sectors.get(name) for name in scores["instrument"]])[None]
-    if rules.label == "beta_neutral" and rules.beta:
-        session = scores["session"][0]
-        where: Where = {"source": [rules.source], "session": Span(session, session)}
-        columns = ["instrument", rules.beta]
-        told = lake.read(f"features/{rules.features}", where=where, columns=columns)
-        beta_of = dict(told.iter_rows())
-        beta_TN = np.array([[beta_of.get(name) for name in scores["instrument"]]], np.float64)
-    return Peers(sector_TN, beta_TN)
-
-
-def _record(
-    scores: pl.DataFrame, view: View, rules: "Contest", peers: Peers
-) -> tuple[date, date, int, float, float, int]:
-    """Return the IC and rank IC of one session, its label known at `view.as_of` and not before."""
-    from tasks.learning.neutral import neutral_labels
-    from tasks.statistics.ic import ic_series, rank_ic_series
-
-    label_N = total_returns(tail(view, rules.horizon + 2), rules)[0]
-    place = {name: number for number, name in enumerate(view.instruments)}
-    label_TN = label_N[None, [place[name] for name in scores["instrument"]]]
-    everyone_TN = np.ones(label_TN.shape, bool)
-    label_TN = neutral_labels(label_TN, everyone_TN, kind=rules.label, **peers._asdict())
-    score_TN = scores["score"].to_numpy()[None]
-    both = np.flatnonzero(np.isfinite(score_TN[0]) & np.isfinite(label_TN[0]))
-    pair = score_TN[:, both], label_TN[:, both]
-    ic = float(ic_series(*pair, min_names=rules.min_names)[0])
-    rank_ic = float(rank_ic_series(*pair, min_names=rules.min_names)[0])
-    return scores["session"][0], view.as_of, rules.horizon, ic, rank_ic, both.size
-
-
-def record_known(lake: Lake, contest: str, as_of: date) -> pl.DataFrame:
-    """Return the contest's records known at `as_of`: (session, known_on, ic, rank_ic, names)."""
-    records = lake.read(f"records/{contest}")
-    if records.is_empty():
-        return pl.DataFrame(schema=RECORDS)
-    return records.filter(pl.col("known_on") <= as_of).sort("session")

@@ -9,6 +9,8 @@ import polars as pl
 
 from conf.schema import BPS
 from tasks.forecast import champions
+from tasks.importance import rests_on
+from tasks.market.history import Array
 from tasks.market.lake import Lake, Span, Where
 from tasks.panels import panel_of
 from tasks.promote import LOOKS
@@ -27,6 +29,7 @@ from tasks.walks import label_frame, walked
 
 if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
+    from tasks.learning.panel import Panel
     from tasks.models.comparison import Comparison
     from tasks.reports.models import Champion, Told
 
@@ -60,12 +63,14 @@ def report_models(contest: str, as_of: date | None = None) -> Report:
             f"The champion {champion.recipe!r} of {contest!r} lacks a fit that is compared: "
             f"{left_out[champion.recipe]}. Run `afterclose train --contest {contest}`."
         )
-    found = _walk_all(contest, rules, judged, compared, session, champion.recipe)
+    panel, label_TN = _panel(contest, rules, judged, compared, session)
+    found = _walk_all(contest, rules, judged, compared, session, champion.recipe, panel, label_TN)
     told = _told(contest, rules, champion, found, session, compared[0], left_out)
+    rests = rests_on(contest, rules, champion.recipe, compared, panel, label_TN)
     table = found.table.join(_made(judged, fits, session), on="model", maintain_order="left")
     path = data_folder() / "reports" / "models" / f"{contest}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(models_page(table, found.daily, told), encoding="utf-8")
+    path.write_text(models_page(table, found.daily, told, rests), encoding="utf-8")
     table.write_csv(path.with_suffix(".csv"))
     return Report(path, table, told)
 
@@ -145,17 +150,14 @@ def _with_all(
     return judged, left_out
 
 
-def _walk_all(
+def _panel(
     contest: str,
     rules: "Contest",
     judged: "Sequence[Recipe]",
     compared: Sequence[date],
     as_of: date,
-    champion: str,
-) -> "Comparison":
-    """Return what the recipes were worth since the first of `compared`, by labels known now."""
-    from tasks.models.comparison import compare
-
+) -> "tuple[Panel, Array]":
+    """Return what all fits see since the first of `compared`, and the labels known at `as_of`."""
     days, shelf = calendar(load_source(rules.source).calendar), open_shelf()
     look_back = max(
         int(shelf.load(contest, recipe.name, day)[0]["look_back"])
@@ -164,9 +166,25 @@ def _walk_all(
     )
     sessions = days.sessions(days.offset(compared[0], 1 - look_back), as_of)
     panel, labels = panel_of(contest, sessions, as_of, fits={as_of})
+    return panel, labels[as_of, rules.horizon]
+
+
+def _walk_all(
+    contest: str,
+    rules: "Contest",
+    judged: "Sequence[Recipe]",
+    compared: Sequence[date],
+    as_of: date,
+    champion: str,
+    panel: "Panel",
+    label_TN: Array,
+) -> "Comparison":
+    """Return what the recipes were worth since the first of `compared`, by labels known now."""
+    from tasks.models.comparison import compare
+
     found = compare(
         {one.name: walked(contest, rules, one, compared, panel, as_of) for one in judged},
-        label_frame(panel, labels[as_of]),
+        label_frame(panel, label_TN),
         champion=champion,
         members=int(panel.member_TN[[day >= compared[0] for day in panel.sessions]].sum()),
         horizon=rules.horizon,

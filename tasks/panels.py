@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from conf.schema import Contest
     from tasks.learning.panel import Panel
 
+Labels = dict[tuple[date, int], Array]  # as known at the close of a session, by horizon
+
 
 def history_of(lake: Lake, source: str, as_of: date, *, since: date | None = None) -> History:
     """Return the last known prints of `source`, to be rolled from `since` (or its start)."""
@@ -32,12 +34,12 @@ def history_of(lake: Lake, source: str, as_of: date, *, since: date | None = Non
 
 def panel_of(
     contest: str, sessions: Sequence[date], as_of: date, *, fits: Collection[date] = ()
-) -> "tuple[Panel, dict[date, Array]]":
-    """Return the contest's panel over `sessions`, and its labels as known at each of `fits`.
+) -> "tuple[Panel, Labels]":
+    """Return the contest's panel over `sessions`, and all its labels as known at each of `fits`.
 
     Features were stored as known each night; membership is rolled session by session, and sectors
     and betas are those of each session. Labels are on the panel's axes, NaN where not known at
-    that fit.
+    that fit; there are those of the contest and those that its recipes learn from.
     """
     from tasks.features import FEATURE_SETS
     from tasks.learning.panel import aligned, make_panel
@@ -59,7 +61,9 @@ def panel_of(
             names = roster.at(view) if session in wanted else []
             rows += [(session, name, sectors.get(name)) for name in names]
         if session in due:
-            known[session] = total_returns(view, rules), view.sessions, view.instruments
+            for horizon in rules.horizons:
+                made = total_returns(view, rules, horizon)
+                known[session, horizon] = made, view.sessions, view.instruments
     kinds = {"session": pl.Date, "instrument": pl.String, "sector": pl.String}
     held = pl.DataFrame(rows, schema=kinds, orient="row")
     where: Where = {"source": [rules.source], "session": Span(sessions[0], sessions[-1])}
@@ -73,19 +77,19 @@ def panel_of(
         neutral_to=rules.neutral_to,
         beta=rules.beta,
     )
-    cleared = {fit: aligned(*parts, panel) for fit, parts in known.items()}
+    cleared = {key: aligned(*parts, panel) for key, parts in known.items()}
     if fits:
         cleared = cleared_labels(rules, cleared, panel, held, features)
     return panel, cleared
 
 
-def total_returns(view: View, rules: "Contest") -> Array:
-    """Return the labels of a contest as known at `view.as_of`, before anything is taken off."""
+def total_returns(view: View, rules: "Contest", horizon: int) -> Array:
+    """Return a contest's labels over `horizon` as known at `view.as_of`; nothing is taken off."""
     from tasks.features.labels import labels
 
     return labels(
         view,
-        horizon=rules.horizon,
+        horizon=horizon,
         trades_at=load_source(rules.source).trades_at,
         delisting_return=rules.delisting_return,
         delisting_sessions=rules.delisting_sessions,
@@ -94,11 +98,11 @@ def total_returns(view: View, rules: "Contest") -> Array:
 
 def cleared_labels(
     rules: "Contest",
-    known: dict[date, Array],
+    known: Labels,
     panel: "Panel",
     held: pl.DataFrame,
     features: pl.DataFrame,
-) -> dict[date, Array]:
+) -> Labels:
     """Return labels less what the contest takes off, by the sectors and betas of each session."""
     from tasks.learning.neutral import neutral_labels
     from tasks.learning.panel import SECTOR, on_panel, with_sector_codes
@@ -110,10 +114,10 @@ def cleared_labels(
     if rules.label == "beta_neutral" and rules.beta:
         beta_TN = on_panel(features, rules.beta, panel, absent=np.nan)
     return {
-        fit: neutral_labels(
+        key: neutral_labels(
             label_TN, panel.member_TN, kind=rules.label, sector_TN=sector_TN, beta_TN=beta_TN
         )
-        for fit, label_TN in known.items()
+        for key, label_TN in known.items()
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 from prefect import get_run_logger, runtime, task
 
+from tasks.approvals import Held, approve, approver
 from tasks.execution.release import Conflict, Released, latest_revision, release
 from tasks.execution.writers import WRITERS
 from tasks.market import frames
@@ -44,11 +45,29 @@ def measure_risk(book: str, as_of: date) -> str:
     return f"risk/{book}: {len(risk.instruments)} names"
 
 
+@task(task_run_name="approve-{book}-{as_of}")
+def approve_book(book: str, as_of: date, reason: str, approved_by: str) -> str:
+    """Let a book that is held at `as_of` go on, for a reason that is kept.
+
+    It holds until the watch over its champion begins anew; the verdict itself goes on to count.
+    """
+    lake = open_lake()
+    if not reason.strip():
+        raise ValueError("A held book goes on for a reason: say which.")
+    vantage = Vantage(lake, book, as_of, as_of)
+    if not vantage.held(as_of):
+        raise LookupError(f"{book} is not held at {as_of}: there is nothing to approve.")
+    approve(lake, book, as_of, vantage.drift(as_of)["watched_since"], reason.strip(), approved_by)
+    get_run_logger().info("%s: goes on after %s, says %s", book, as_of, approved_by)
+    return f"{book} goes on after {as_of}"
+
+
 @task(task_run_name="targets-{book}-{as_of}")
 def choose_targets(book: str, as_of: date) -> str:
     """Choose the book's targets and orders, and keep them as a draft.
 
-    Raises `Infeasible`, naming the limits that exclude each other.
+    Raises `Infeasible`, naming the limits that exclude each other, and `Held`, saying why, where a
+    person has to look first.
     """
     revision = latest_revision(data_folder(), book, as_of)
     return _choose(open_lake(), book, as_of, revision=revision or 0)
@@ -57,6 +76,11 @@ def choose_targets(book: str, as_of: date) -> str:
 def _choose(lake: Lake, book: str, as_of: date, *, revision: int) -> str:
     judged = judged_hash(lake, load_book(book).source, as_of)  # before anything is read
     vantage = Vantage(lake, book, as_of, as_of)
+    if why := vantage.held(as_of):
+        raise Held(
+            f"{why}; look at the model, then let the book go on with `afterclose approve {book} "
+            f"--as-of {as_of} --reason ...`"
+        )
     view, account = vantage.roll(as_of), account_at(lake, book, as_of)
     risk = risk_of(lake.read(f"risk/{book}", where={"session": [as_of]}))
     look, outlook = vantage.look(view, account, risk)
@@ -70,11 +94,13 @@ def _choose(lake: Lake, book: str, as_of: date, *, revision: int) -> str:
         book=book,
         revision=revision,
     )
+    drift = vantage.drift(as_of)
     told = {
         "checks": decision.checks,
         "solver": decision.solver,
         "summary": decision.summary,
         "ic": {**_finite(outlook.ic._asdict()), "shrunk": outlook.shrunk},
+        "drift": {name: str(one) if isinstance(one, date) else one for name, one in drift.items()},
         "revision": revision,
         "judged": judged,
     }
@@ -154,7 +180,7 @@ def _release(lake: Lake, book: str, as_of: date, force_reason: str | None) -> Re
         orders=orders,
         checks=told["checks"],
         manifest=_manifest(lake, book, as_of, told),
-        run=_run(),
+        run=_run(approver(lake, book, as_of)),
         extra=extra,
         revision=told["revision"],
         force_reason=force_reason,
@@ -175,6 +201,7 @@ def _manifest(lake: Lake, book: str, as_of: date, told: dict[str, Any]) -> dict[
         "contest": mandate.contest,
         "champion": title,
         "information_coefficient": told["ic"],
+        "drift": told["drift"],
         "features": load_contest(mandate.contest).features,
         "config": book_hash(book),
         "code": code_hash(),
@@ -191,10 +218,10 @@ def _title(lake: Lake, contest: str, as_of: date) -> dict[str, Any]:
     return champions(lake, contest, as_of).row(-1, named=True)
 
 
-def _run() -> dict[str, Any]:
+def _run(approved_by: str) -> dict[str, Any]:
     return {
         "released_at": datetime.now(UTC),
         "flow_run": runtime.flow_run.id,
         "flow_run_name": runtime.flow_run.name,
-        "approver": "rule",
+        "approver": approved_by,
     }

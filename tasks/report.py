@@ -16,6 +16,7 @@ from prefect.artifacts import (
 
 from tasks.execution.release import manifest_of
 from tasks.execution.standing import Released
+from tasks.market import frames
 from tasks.market.lake import Lake
 from tasks.market.windows import recent_returns
 from tasks.releases import page_of, release_at
@@ -28,6 +29,7 @@ from tasks.vantage import Vantage
 from tasks.verdicts import serving
 
 SHOWN_VERDICTS = 60  # newest deliveries on the gate's page
+COVERED_OVER = 250  # newest sessions whose intervals are told about
 TABLE_ROWS = 50  # of the targets in the Prefect UI
 
 
@@ -71,6 +73,8 @@ def write_gate_page(source: str, as_of: date) -> str:
 def _morning(lake: Lake, vantage: Vantage, released: Released, as_of: date) -> Morning:
     manifest, mandate = manifest_of(released.path), vantage.mandate
     targets = pl.read_parquet(released.path / "targets.parquet")
+    forecasts = vantage.scores.get((as_of,), frames.empty(frames.FORECASTS))
+    spreads = frames.shaped(forecasts, frames.FORECASTS).select("instrument", "seed_spread")
     tail, cover = _risk(vantage, targets, as_of)
     ledger = lake.read(f"ledger/{released.book}").filter(pl.col("session") <= as_of)
     record, ic = _record(vantage, manifest, as_of)
@@ -85,7 +89,7 @@ def _morning(lake: Lake, vantage: Vantage, released: Released, as_of: date) -> M
         warn=mandate.warn,
         verdict=serving(lake, mandate.source, as_of) or {},
         summary=manifest["summary"],
-        targets=targets,
+        targets=targets.join(spreads, on="instrument", how="left", maintain_order="left"),
         orders=pl.read_parquet(released.path / "orders.parquet"),
         checks=_checks(released),
         solver=manifest["solver"],
@@ -95,6 +99,7 @@ def _morning(lake: Lake, vantage: Vantage, released: Released, as_of: date) -> M
         nav=ledger.group_by("session").agg(pl.col("nav").first()).sort("session"),
         record=record,
         ic=ic,
+        drift=manifest.get("drift", {}),
         truth=_truth(vantage, targets, as_of),
     )
 
@@ -145,8 +150,18 @@ def _record(
         "shrunk_ic": told["shrunk"],
         "rank_ic": rank.value,
         "rank_ic_error": rank.error,
+        "half_width": _half_width(vantage, as_of),
+        "covered": known["covered"].tail(COVERED_OVER).mean(),
+        "drift_switched_off": dict(vantage.mandate.drift_switched_off),
     }
     return record, known.select("session", "ic")
+
+
+def _half_width(vantage: Vantage, as_of: date) -> float | None:
+    """Return how far from what is expected nine labels in ten should fall; None where unknown."""
+    forecasts = vantage.scores.get((as_of,), frames.empty(frames.FORECASTS))
+    widths = frames.shaped(forecasts, frames.FORECASTS)["half_width"].to_list()
+    return widths[0] if widths else None
 
 
 def _truth(vantage: Vantage, targets: pl.DataFrame, as_of: date) -> pl.DataFrame | None:

@@ -18,7 +18,7 @@ from tasks.market.history import Array, History, View
 from tasks.market.leaks import Claims, Study
 from tasks.market.tampered import Tape
 from tasks.market.universe import members
-from tasks.panels import cleared_labels
+from tasks.panels import Labels, cleared_labels
 from tasks.settings import threads
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ def study_of_contest(
             view = history.roll(session)
             held.append(_members(universe, view, tape))
             if session in fits:
-                label_TN = _labels(view, rules, trades_at)
-                known[session] = (label_TN, view.sessions, view.instruments)
+                for horizon in rules.horizons:
+                    label_TN = _labels(view, rules, trades_at, horizon)
+                    known[session, horizon] = (label_TN, view.sessions, view.instruments)
         roster = pl.concat(held)
         panel = make_panel(
             features,
@@ -87,7 +88,7 @@ def study_of_contest(
             neutral_to=rules.neutral_to,
             beta=rules.beta,
         )
-        learned = {fit: aligned(*parts, panel) for fit, parts in known.items()}
+        learned = {key: aligned(*parts, panel) for key, parts in known.items()}
         learned = cleared_labels(rules, learned, panel, roster, features)
         told = {"features": features, "members": roster, "panel": _rows(panel)}
         for recipe in rules.candidates:
@@ -103,7 +104,7 @@ def study_of_labels(name: str, rules: Contest, trades_at: Price, *, since: int) 
     def claims(tape: Tape) -> Claims:
         history = History(tape.bars, tape.actions, tape.sessions, prints="last")
         view = history.roll(tape.sessions[-1])
-        label_TN = _labels(view, rules, trades_at)
+        label_TN = _labels(view, rules, trades_at, rules.horizon)
         label_TN[:since] = np.nan
         at, names = np.nonzero(np.isfinite(label_TN))
         rows = _keyed(at, names, view.sessions, view.instruments)
@@ -112,10 +113,10 @@ def study_of_labels(name: str, rules: Contest, trades_at: Price, *, since: int) 
     return Study(f"{name}, labels", claims)
 
 
-def _labels(view: View, rules: Contest, trades_at: Price) -> Array:
+def _labels(view: View, rules: Contest, trades_at: Price, horizon: int) -> Array:
     return labels(
         view,
-        horizon=rules.horizon,
+        horizon=horizon,
         trades_at=trades_at,
         delisting_return=rules.delisting_return,
         delisting_sessions=rules.delisting_sessions,
@@ -135,19 +136,21 @@ def _members(universe: Universe, view: View, tape: Tape) -> pl.DataFrame:
     return held.join(sectors, on="instrument", how="left", maintain_order="left")
 
 
-def _scores(
-    recipe: Recipe, panel: "Panel", learned: dict[date, Array], rules: Contest
-) -> pl.DataFrame:
+def _scores(recipe: Recipe, panel: "Panel", learned: Labels, rules: Contest) -> pl.DataFrame:
     """Return the walk-forward scores of a recipe, with the weights that made them."""
     from tasks.models.fitting import SCORES, fit_recipe, load_fit, score_sessions
 
     marks = {"fitted_on": pl.Date, "weights_hash": pl.String}
     frames = [pl.DataFrame(schema={**SCORES, **marks})]
     # An altered market may have nobody on the session of a fit: then there is no such fit.
-    learned = {fit: label_TN for fit, label_TN in learned.items() if fit in panel.sessions}
-    starts = [panel.sessions.index(fit) for fit in learned]
+    own = {
+        fit: label_TN
+        for (fit, horizon), label_TN in learned.items()
+        if horizon == rules.horizon_of(recipe) and fit in panel.sessions
+    }
+    starts = [panel.sessions.index(fit) for fit in own]
     ends = [*starts, len(panel.sessions)][1:]
-    for (fitted_on, label_TN), begin, end in zip(learned.items(), starts, ends, strict=True):
+    for (fitted_on, label_TN), begin, end in zip(own.items(), starts, ends, strict=True):
         made = fit_recipe(
             recipe,
             panel,

@@ -42,9 +42,14 @@ REFITS = {
 
 
 def stored(lake: Lake, table: str, columns: dict[str, Any]) -> pl.DataFrame:
-    """Return all rows of a table that may not be there yet."""
+    """Return all rows of a table that may not be there yet; null where it lacks a column."""
     rows = lake.read(table)
-    return rows.select(list(columns)) if rows.height else frames.empty(columns)
+    if rows.is_empty():
+        return frames.empty(columns)
+    lacking = {name: kind for name, kind in columns.items() if name not in rows.columns}
+    return rows.with_columns(pl.lit(None, kind).alias(n) for n, kind in lacking.items()).select(
+        list(columns)
+    )
 
 
 def decisions(lake: Lake, contest: str, as_of: date) -> pl.DataFrame:
@@ -69,13 +74,14 @@ def titles_of(
     """Return the titles up to `as_of` by what had been decided then.
 
     The recipe that was first stays the first, whatever is listed first later. Without `ruled`
-    they are those before the look of `as_of`: what it decided does not count.
+    they are those before the look of `as_of`: what it decided does not count. Raises `LookupError`
+    where one that was given the title is no candidate any more.
     """
     from tasks.models.titles import Decision, titles
 
     lake, names = open_lake(), [recipe.name for recipe in rules.candidates]
     crowned = lake.read("champions", where={"contest": [contest]}, columns=["recipe"])["recipe"]
-    first = crowned[0] if len(crowned) and crowned[0] in names else names[0]
+    first = crowned[0] if len(crowned) else names[0]
     rows = stored(lake, f"decisions/{contest}", DECISIONS)
     if not ruled:
         rows = rows.filter((pl.col("session") < as_of) | (pl.col("kind") != "rule"))
@@ -84,7 +90,10 @@ def titles_of(
         Decision(one["from_session"], one["recipe"], one["reason"])
         for one in rows.iter_rows(named=True)
     ]
-    return titles(schedule, taken, first=first, candidates=names)
+    try:
+        return titles(schedule, taken, first=first, candidates=names)
+    except LookupError as error:
+        raise LookupError(f"contest {contest!r}: {error}") from None
 
 
 class Crowned(NamedTuple):

@@ -5,20 +5,22 @@ a backfill and the nights one by one make the same weights from what was known a
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 from prefect import get_run_logger, task
 
 from tasks.locks import source_lock
+from tasks.looks import compared_refits, look_at, looked
 from tasks.market.history import Array
 from tasks.market.lake import content_hash
-from tasks.panels import panel_of
+from tasks.mirror import Fitted, Walked, tell_mlflow
+from tasks.panels import Labels, panel_of
 from tasks.progress import steps
-from tasks.promote import look_at, looked
 from tasks.settings import (
     calendar,
     code_hash,
@@ -32,7 +34,7 @@ from tasks.settings import (
     threads,
 )
 from tasks.titles import titles_of, write_titles
-from tasks.walks import label_frame, walked
+from tasks.walks import Seen, label_frame, walked
 
 if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
@@ -80,18 +82,22 @@ def _trained(contest: str, as_of: date) -> str:
             f"fit, and {as_of} comes too early"
         )
     held = titles_of(contest, rules, schedule, as_of)
-    due = _due(contest, rules, schedule, held)
+    holder = titles_of(contest, rules, schedule, schedule[-1], ruled=False)[-1].recipe
+    fits = compared_refits(contest, rules, schedule, holder)
+    due = _due(contest, rules, fits, held)
     panel, compared = None, None
     if due or (rules.promotion == "rule" and not looked(contest, schedule[-1])):
-        sessions = _sessions_needed(rules, due, schedule, as_of)
-        fits = {*(one.fitted_on for one in due), schedule[-1], as_of}
-        panel, labels = panel_of(contest, sessions, as_of, fits=fits)
+        sessions = _sessions_needed(rules, due, fits[0], as_of)
+        labelled = {*(one.fitted_on for one in due), schedule[-1], as_of}
+        panel, labels = panel_of(contest, sessions, as_of, fits=labelled)
         failed = _fit_all(contest, rules, due, held, panel, labels)
         able = [recipe for recipe in rules.candidates if recipe.name not in failed]
-        compared = _compare(contest, rules, able, schedule, panel, labels)
+        compared = _compare(contest, rules, able, fits, holder, panel, labels)
     champion = _crown(contest, rules, schedule, as_of, panel)
     if compared:
-        _log(contest, rules, due, schedule, champion, compared)
+        newest = {one.recipe.name: one.fitted_on for one in due}  # in the order of their sessions
+        for warning in tell_mlflow(contest, rules, newest, fits, champion, compared):
+            get_run_logger().warning("%s", warning)
     if not due:
         return f"{contest}: nothing due since {schedule[-1]}"
     get_run_logger().info("%s: %d fits up to %s", contest, len(due), schedule[-1])
@@ -99,14 +105,14 @@ def _trained(contest: str, as_of: date) -> str:
 
 
 def _due(
-    contest: str, rules: "Contest", schedule: Sequence[date], held: "Sequence[Title]"
+    contest: str, rules: "Contest", fits: Sequence[date], held: "Sequence[Title]"
 ) -> list[Due]:
     """Return what is missing of the fits that hold a title and of those that are compared."""
     shelf, verdicts = open_shelf(), open_lake().read("verdicts", where={"source": [rules.source]})
     due = []
     for recipe in rules.candidates:
         own = {title.session for title in held if title.recipe == recipe.name}
-        for fitted_on in sorted(own | set(schedule[-rules.compare_refits :])):
+        for fitted_on in sorted(own | set(fits)):
             one = Due(recipe, fitted_on, _inputs(rules, recipe, verdicts, fitted_on))
             if not shelf.holds(contest, recipe.name, fitted_on, inputs=one.inputs):
                 due.append(one)
@@ -125,13 +131,12 @@ def _inputs(rules: "Contest", recipe: "Recipe", verdicts: pl.DataFrame, fitted_o
 
 
 def _sessions_needed(
-    rules: "Contest", due: Sequence[Due], schedule: Sequence[date], as_of: date
+    rules: "Contest", due: Sequence[Due], compared_since: date, as_of: date
 ) -> list[date]:
     """Return the sessions of the panel: what the oldest due fit, or the comparison, looks at."""
     source = load_source(rules.source)
     days = calendar(source.calendar).sessions(source.starts, as_of)
-    oldest = min((one.fitted_on for one in due), default=schedule[-1])
-    first = days.index(min(oldest, schedule[-rules.compare_refits :][0]))
+    first = days.index(min([compared_since, *(one.fitted_on for one in due)]))
     reach = rules.train_sessions or first
     return days[max(first - reach - LOOK_BACK, 0) :]
 
@@ -145,7 +150,7 @@ def _fit_all(
     due: Sequence[Due],
     held: "Sequence[Title]",
     panel: "Panel",
-    labels: dict[date, Array],
+    labels: Labels,
 ) -> set[str]:
     """Fit what is due; return the challengers that could not be fitted.
 
@@ -154,9 +159,11 @@ def _fit_all(
     """
     titled = {(title.recipe, title.session) for title in held}
     failed: set[str] = set()
-    for one in steps(due, f"training {contest}"):
+    waiting = [_scratch(contest, one) for one in due]
+    for place, one in enumerate(steps(due, f"training {contest}"), start=1):
         try:
-            _fit(contest, rules, one, panel, labels[one.fitted_on])
+            label_TN = labels[one.fitted_on, rules.horizon_of(one.recipe)]
+            _fit(contest, rules, one, panel, label_TN, waiting[place:])
         except Exception as error:
             if (one.recipe.name, one.fitted_on) in titled:
                 raise
@@ -168,12 +175,21 @@ def _fit_all(
     return failed
 
 
-def _fit(contest: str, rules: "Contest", one: Due, panel: "Panel", label_TN: Array) -> None:
-    """Fit one recipe, from where a run that was broken off left it, and put it on the shelf."""
+def _fit(
+    contest: str,
+    rules: "Contest",
+    one: Due,
+    panel: "Panel",
+    label_TN: Array,
+    going_on: Collection[Path],
+) -> None:
+    """Fit one recipe, from where a run that was broken off left it, and put it on the shelf.
+
+    What broken off fits of the recipe left is removed, but for those of `going_on`, still to come.
+    """
     from tasks.models.fitting import fit_recipe
 
-    about = sha256(one.inputs.encode()).hexdigest()[:16]
-    scratch = data_folder() / "unfinished" / contest / one.recipe.name / f"{one.fitted_on}-{about}"
+    scratch = _scratch(contest, one)
     fit = fit_recipe(
         one.recipe,
         panel,
@@ -184,77 +200,63 @@ def _fit(contest: str, rules: "Contest", one: Due, panel: "Panel", label_TN: Arr
         scratch=scratch,
     )
     open_shelf().save(contest, fit, inputs=one.inputs)
-    shutil.rmtree(scratch, ignore_errors=True)
+    for unfinished in scratch.parent.iterdir() if scratch.parent.is_dir() else ():
+        if unfinished not in going_on:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _scratch(contest: str, one: Due) -> Path:
+    """Return where a fit keeps what it needs to go on after it was broken off."""
+    about = sha256(one.inputs.encode()).hexdigest()[:16]
+    return data_folder() / "unfinished" / contest / one.recipe.name / f"{one.fitted_on}-{about}"
 
 
 def _crown(
     contest: str, rules: "Contest", schedule: Sequence[date], as_of: date, panel: "Panel | None"
-) -> str:
-    """Write the champions by all that is decided, and return the recipe that holds the title."""
+) -> Fitted:
+    """Write the champions by all that is decided, and return the fit that serves."""
     held = titles_of(contest, rules, schedule, as_of)
     crowned = write_titles(contest, held, as_of, panel)
     for fault in crowned.faults:
         get_run_logger().warning("%s: %s", contest, fault)
-    return str(crowned.champion["recipe"])
+    return Fitted(crowned.champion["recipe"], crowned.champion["from_session"])
 
 
 def _compare(
     contest: str,
     rules: "Contest",
     recipes: "Sequence[Recipe]",
-    schedule: Sequence[date],
+    compared: Sequence[date],
+    holder: str,
     panel: "Panel",
-    labels: dict[date, Array],
-) -> "dict[str, Evaluation]":
+    labels: Labels,
+) -> dict[str, Walked]:
     """Return what each recipe's walk since the compared refits was worth, and take the look.
 
-    The look is that of the newest scheduled session, by the labels that were known then.
+    The look is that of the last compared refit, by the labels that were known then.
     """
     from tasks.models.evaluation import evaluate
 
-    compared, as_of = schedule[-rules.compare_refits :], max(labels)
-    known = {day: label_frame(panel, labels[day]) for day in {schedule[-1], as_of}}
+    session, as_of = compared[-1], max(day for day, _ in labels)
+    known = {day: label_frame(panel, labels[day, rules.horizon]) for day in {session, as_of}}
     found: dict[date, dict[str, Evaluation]] = {day: {} for day in known}
+    scores: dict[str, pl.DataFrame] = {}
     for recipe in recipes:
-        scores = walked(contest, rules, recipe, compared, panel, as_of)
+        scores[recipe.name] = walked(contest, rules, recipe, compared, panel, as_of)
         for day, frame in known.items():
-            seen = scores.filter(pl.col("session") <= day)
             found[day][recipe.name] = evaluate(
-                seen, frame, horizon=rules.horizon, min_names=rules.min_names
+                scores[recipe.name].filter(pl.col("session") <= day),
+                frame,
+                horizon=rules.horizon,
+                min_names=rules.min_names,
             )
-    daily = {name: one.daily for name, one in found[schedule[-1]].items()}
-    holder = titles_of(contest, rules, schedule, schedule[-1], ruled=False)[-1].recipe
-    for one in look_at(contest, rules, daily, schedule[-1], holder):
+    daily = {name: one.daily for name, one in found[session].items()}
+    then = {name: rows.filter(pl.col("session") <= session) for name, rows in scores.items()}
+    seen = Seen(compared[0], session, then, daily, panel, labels[session, rules.horizon])
+    for one in look_at(contest, rules, seen, holder):
         get_run_logger().info(
             "%s: %s against %s: %s, %s; difference %+.4f ± %.4f, %.4f would be found",
             *(contest, one.challenger, holder, one.verdict, one.reason),
             *(one.difference, one.error, one.detectable),
         )
-    return found[as_of]
-
-
-def _log(
-    contest: str,
-    rules: "Contest",
-    due: Sequence[Due],
-    schedule: Sequence[date],
-    champion: str,
-    judged: "dict[str, Evaluation]",
-) -> None:
-    """Log the newest fit of each recipe that was fitted; the champion's becomes a version."""
-    from tasks.learning.tracking import TrackingError
-    from tasks.record import log_newest_fit
-
-    for recipe in rules.candidates:
-        own = [one.fitted_on for one in due if one.recipe.name == recipe.name]
-        if not own or recipe.name not in judged:
-            continue
-        compared = schedule[-rules.compare_refits :]
-        fits = [*compared, max(own)] if max(own) > compared[-1] else list(compared)
-        try:
-            holds = recipe.name == champion
-            log_newest_fit(contest, recipe, fits, judged[recipe.name], champion=holds)
-        except TrackingError as error:  # the record is for people: no book waits for it
-            get_run_logger().warning(
-                "%s/%s is fitted but not logged: %s", contest, recipe.name, error
-            )
+    return {name: Walked(scores[name], one) for name, one in found[as_of].items()}

@@ -80,7 +80,8 @@ def tune_recipe(
         tuned = tune(
             recipe,
             panel,
-            labels[session],
+            labels[session, rules.horizon],
+            learn_TN=labels[session, rules.horizon_of(recipe)],
             as_of=session,
             contest=rules,
             validation=Validation(wanted.validation),

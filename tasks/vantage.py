@@ -5,12 +5,13 @@ The night rolls it to one session, the backtest over many: both decide by the sa
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from conf.schema import RiskModelConf
-from tasks.forecast import record_known
+from tasks.approvals import approved
+from tasks.drift import drift_known
 from tasks.market.adjust import late_actions
 from tasks.market.currency import Worth, in_currency, without_rounding
 from tasks.market.history import View
@@ -19,6 +20,7 @@ from tasks.market.windows import day_frame, recent_returns
 from tasks.panels import history_of
 from tasks.portfolio.alpha import expected_returns, shrunk_ic
 from tasks.portfolio.snapshot import PRICE_SESSIONS, snapshot
+from tasks.realised import record_known
 from tasks.risk.factors import RiskModel, risk_model
 from tasks.roster import Rates, Roster, days_back
 from tasks.settings import calendar, load_book, load_contest, load_source
@@ -33,7 +35,7 @@ class Outlook(NamedTuple):
     """What is expected of the names at one close."""
 
     ic: Mean  # of the walk-forward record known then
-    shrunk: float  # the part of it that can be told from zero
+    shrunk: float  # the part of it that can be told from zero, and that drift leaves
     forecast: pl.DataFrame  # instrument, score, z, expected_return over the horizon
 
 
@@ -74,6 +76,8 @@ class Vantage:
         )
         self.scores = scores.partition_by("session", as_dict=True) if scores.height else {}
         self.record = record_known(lake, self.mandate.contest, last).sort("known_on", "session")
+        self.verdicts = drift_known(lake, self.mandate.contest, Span(first, last))
+        self._approved = approved(lake, book)
 
     def roll(self, as_of: date) -> View:
         """Return what was known at `as_of`, in the book's currency; only ever forward."""
@@ -124,12 +128,34 @@ class Vantage:
         chosen = [view.instruments[column] for column in columns]
         return risk_of(risk_frame(risk_model(returns_TN, chosen, view.as_of, self.mandate.risk)))
 
+    def drift(self, as_of: date) -> dict[str, Any]:
+        """Return the verdict on drift at the close of `as_of`, a row of `DRIFT`."""
+        if as_of not in self.verdicts:
+            raise LookupError(
+                f"no verdict on the drift of contest {self.mandate.contest!r} for {as_of}: run "
+                "forecast_contest first"
+            )
+        return self.verdicts[as_of]
+
+    def held(self, as_of: date) -> str:
+        """Return why the book is held at the close of `as_of`; empty where it is not.
+
+        Who approves it lets the book go on until the watch over the champion begins anew.
+        """
+        verdict = self.drift(as_of)
+        lets_go = self._approved.get(verdict["watched_since"])
+        if not verdict["hold"] or "hold" in self.mandate.drift_switched_off:
+            return ""
+        return "" if lets_go and lets_go <= as_of else str(verdict["reason"])
+
     def outlook(self, as_of: date, risk: RiskModel) -> Outlook:
         """Return expected returns from the champion's scores and what its record is worth."""
         known = self.record.filter(pl.col("known_on") <= as_of).sort("session")
         lags = label_lags(known.height, horizon=self.rules.horizon)
         mean = hac_mean(known["ic"].to_numpy(), lags=lags)
         shrunk = shrunk_ic(mean.value, mean.error)
+        if "shrink" not in self.mandate.drift_switched_off:
+            shrunk *= self.drift(as_of)["factor"]
         scores = self.scores.get((as_of,))
         if scores is None:
             raise LookupError(f"no forecast of contest {self.mandate.contest!r} for {as_of}")

@@ -1,19 +1,42 @@
 """Walk-forward scores of a recipe over the compared refits, and labels to hold them against."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from tasks.forecast import champion_model, score_rows
 from tasks.market.history import Array
-from tasks.settings import calendar, load_source, open_shelf
+from tasks.settings import calendar, digest, load_source, open_shelf
 
 if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
     from tasks.learning.panel import Panel
+
+
+class Seen(NamedTuple):
+    """The walks of recipes from `since` to `session`, and what they were worth as known then."""
+
+    since: date
+    session: date
+    scores: Mapping[str, pl.DataFrame]  # by recipe: session, instrument, score
+    daily: Mapping[str, pl.DataFrame]  # by recipe: session, ic, rank_ic, names
+    panel: "Panel"  # may reach beyond both ends
+    label_TN: Array  # on the panel's axes
+
+
+def setup_of(rules: "Contest", name: str) -> str:
+    """Return the hash of a recipe's settings and of all that its scores are compared by.
+
+    Of a recipe that is no candidate any more it is that of the contest alone.
+    """
+    own = tuple(one for one in rules.candidates if one.name == name)
+    fixed = {"title": "", "compare_refits": 1, "promotion": "by_hand"}  # move no score
+    source = load_source(rules.source)
+    asked = rules.model_copy(update={"candidates": own, **fixed}).model_dump_json()
+    return digest(asked.encode(), f"{source.calendar} {source.starts}".encode())[:16]
 
 
 def walked(

@@ -7,7 +7,8 @@ import polars as pl
 
 from tasks.execution.release import current, manifest_of
 from tasks.execution.standing import Released, verify
-from tasks.forecast import record_known
+from tasks.market import frames
+from tasks.realised import record_known
 from tasks.releases import release_at
 from tasks.settings import data_folder, load_book, open_lake
 
@@ -21,6 +22,7 @@ class Reasons(NamedTuple):
     manifest: dict[str, Any]
     bars: pl.DataFrame  # the name's last rows as known then
     quarantine: pl.DataFrame  # what the gate set aside of the symbol
+    forecast: dict[str, Any] | None  # score, seed_spread, expected, half_width: of the session
     record: pl.DataFrame  # the contest's last information coefficients known then
 
 
@@ -40,6 +42,7 @@ def reasons(book: str, symbol: str, as_of: date | None) -> Reasons:
     bars = lake.known("bars", as_of=session, source=mandate.source, prints="all")
     mine = bars.filter(pl.col("instrument").is_in(names)).sort("session", "known_on", "delivery")
     aside = lake.read("quarantine", where={"source": [mandate.source]})
+    forecasts = lake.read(f"forecasts/{mandate.contest}", where={"session": [session]})
     return Reasons(
         released=released,
         target=_row(pl.read_parquet(released.path / "targets.parquet"), names),
@@ -47,6 +50,7 @@ def reasons(book: str, symbol: str, as_of: date | None) -> Reasons:
         manifest=manifest_of(released.path),
         bars=mine.tail(5),
         quarantine=aside.filter(pl.col("symbol") == symbol, pl.col("delivery") <= session).tail(5),
+        forecast=_row(frames.shaped(forecasts, frames.FORECASTS), names),
         record=record_known(lake, mandate.contest, session).tail(5),
     )
 

@@ -33,6 +33,12 @@ def _families() -> FeatureSet:
     return FAMILIES
 
 
+def _price_alpha158() -> FeatureSet:
+    from tasks.features.families import PRICE_ALPHA158
+
+    return PRICE_ALPHA158
+
+
 def _everything() -> FeatureSet:
     from tasks.features.families import EVERYTHING
 
@@ -57,6 +63,7 @@ FEATURE_SETS = {
     "alpha126": _alpha126,
     "alpha360": _alpha360,
     "families": _families,
+    "price_alpha158": _price_alpha158,
     "everything": _everything,
     "context": _context,
     "fundamentals": _fundamentals,

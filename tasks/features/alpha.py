@@ -90,8 +90,14 @@ def fell(block: Block) -> Array:
 
 
 def _weighted_change(block: Block) -> Array:
-    change_RN = np.abs(block.once(_close_ratio) - 1)
-    return change_RN * block.once(volume)[-len(change_RN) :]
+    change_RN, volume_RN = _common(np.abs(block.once(_close_ratio) - 1), block.once(volume))
+    return change_RN * volume_RN
+
+
+def _common(one_RN: Array, other_RN: Array) -> tuple[Array, Array]:
+    """Return the rows that both have: for features beside these, one may reach further back."""
+    rows = min(len(one_RN), len(other_RN))
+    return one_RN[-rows:], other_RN[-rows:]
 
 
 def _high(block: Block) -> Array:
@@ -107,12 +113,13 @@ def _low(block: Block) -> Array:
 
 def log_volumes(block: Block) -> moments.Paired:
     """Return the comoments of closes and logarithms of volume."""
-    return moments.comoments(block.once(close), block.once(_log_volume), block.sessions)
+    pair = _common(block.once(close), block.once(_log_volume))
+    return moments.comoments(*pair, block.sessions)
 
 
 def changes(block: Block) -> moments.Paired:
     """Return the comoments of close over the close before, and of volume likewise."""
-    pair = block.once(_close_ratio), block.once(_log_volume_ratio)
+    pair = _common(block.once(_close_ratio), block.once(_log_volume_ratio))
     return moments.comoments(*pair, block.sessions)
 
 

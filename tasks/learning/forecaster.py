@@ -67,8 +67,12 @@ class Forecaster(LightningModule):
         torch.manual_seed(int(sequence.generate_state(1)[0]))
 
     def training_step(self, batch: Segment, _: int) -> Tensor:
-        """Return the losses of one segment, summed over the seeds: none moves another's weights."""
-        loss_S = self._losses(batch, self.seeds(batch.features_NTF, batch.member_NK))
+        """Return the losses of one segment, summed over the seeds: none moves another's weights.
+
+        Where processes share a segment, the mean over them is the mean over all its sessions.
+        """
+        score_SNK = self.seeds(batch.features_NTF, batch.member_NK)
+        loss_S = batch.weight * self._losses(batch, score_SNK)
         self._seen.append(loss_S.detach())
         return loss_S.sum()
 
@@ -89,7 +93,8 @@ class Forecaster(LightningModule):
 
     def train_losses(self) -> list[float]:
         """Return the mean losses of this epoch so far, each seed's own."""
-        losses: list[float] = torch.stack(self._seen).mean(dim=0).tolist()
+        loss_S = self.trainer.strategy.reduce(torch.stack(self._seen).mean(dim=0), reduce_op="mean")
+        losses: list[float] = torch.as_tensor(loss_S).tolist()
         return losses
 
     def on_train_epoch_end(self) -> None:

@@ -64,6 +64,48 @@ class Learner(ABC):
         """Return how many sessions one score sees, the newest included."""
 
     @abstractmethod
+    def fit_seeds(
+        self,
+        examples: Examples,
+        *,
+        settings: Mapping[str, Value],
+        loss: str,
+        seeds: Sequence[int],
+        threads: int,
+        accelerator: str,
+        scratch: Path | None = None,
+    ) -> list[Learned]:
+        """Learn once for each seed; the same examples and seed give the same weights.
+
+        Args:
+            examples: What may be learned from.
+            settings: All settings.
+            loss: What is made small.
+            seeds: Of all that is random, one a fit.
+            threads: CPU threads.
+            accelerator: Where nets train, as Lightning names it.
+            scratch: A folder from which a broken-off training goes on; empty: it starts again.
+        """
+
+    @abstractmethod
+    def scorer(
+        self, weights: bytes, *, features: int, settings: Mapping[str, Value], threads: int
+    ) -> Scorer:
+        """Return the scoring function these weights describe; refuse bytes that do not fit."""
+
+    def explainer(self, weights: bytes, *, features: int, threads: int) -> Explainer | None:
+        """Return what tells each feature's part in a score; None where none is exact and cheap."""
+        return None
+
+    def weights_hash(self, weights: bytes) -> str:
+        """Return the SHA-256 of what the weights say."""
+        return sha256(weights).hexdigest()
+
+
+class OneByOne(Learner):
+    """A learner whose seeds are fitted one after the other."""
+
+    @abstractmethod
     def fit(
         self,
         examples: Examples,
@@ -87,17 +129,7 @@ class Learner(ABC):
         accelerator: str,
         scratch: Path | None = None,
     ) -> list[Learned]:
-        """Learn once for each seed; where that can be done side by side, a learner does so.
-
-        Args:
-            examples: What may be learned from.
-            settings: All settings.
-            loss: What is made small.
-            seeds: Of all that is random, one a fit.
-            threads: CPU threads.
-            accelerator: Where nets train, as Lightning names it.
-            scratch: A folder from which a broken-off training goes on; empty: it starts again.
-        """
+        """Learn once for each seed; a fit is over before a checkpoint would help."""
         return [
             self.fit(
                 examples,
@@ -109,20 +141,6 @@ class Learner(ABC):
             )
             for seed in seeds
         ]
-
-    @abstractmethod
-    def scorer(
-        self, weights: bytes, *, features: int, settings: Mapping[str, Value], threads: int
-    ) -> Scorer:
-        """Return the scoring function these weights describe; refuse bytes that do not fit."""
-
-    def explainer(self, weights: bytes, *, features: int, threads: int) -> Explainer | None:
-        """Return what tells each feature's part in a score; None where none is exact and cheap."""
-        return None
-
-    def weights_hash(self, weights: bytes) -> str:
-        """Return the SHA-256 of what the weights say."""
-        return sha256(weights).hexdigest()
 
 
 def settled(

@@ -22,6 +22,7 @@ class Net(nn.Module, ABC):
 
     known: ClassVar[Mapping[str, Setting]]
     stacks: ClassVar[bool] = True  # on a CPU, one batched pass over seeds costs no more than many
+    segment: ClassVar[int] = 64  # most sessions of a step by default: beyond, memory, not speed
 
     @classmethod
     @abstractmethod

@@ -13,10 +13,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.learning.model import Examples
+from tasks.learning.model import Examples, Sessions
 
 STEPS_PER_EPOCH = 16  # fewest, where the sessions allow: short histories get shorter segments
 JUDGED_AT_ONCE = 64  # sessions of a segment of validation
+
+
+class Share(NamedTuple):
+    """Which of the processes that share each segment's sessions this one is."""
+
+    place: int
+    among: int
+
+
+ALONE = Share(0, 1)
 
 
 class Segment(NamedTuple):
@@ -26,59 +36,57 @@ class Segment(NamedTuple):
     member_NK: Tensor
     label_NK: Tensor
     known_NK: Tensor  # where there is a label to learn from
+    weight: float = 1.0  # of its mean loss in a step; others have the rest where a step is shared
+
+
+class Stretch(NamedTuple):
+    """The whole panel on the device, and which of its labels may be used."""
+
+    features_NTF: Tensor
+    member_NT: Tensor
+    label_NT: Tensor  # standardised, NaN where there is none
+    known_NT: Tensor  # labels that may be used; no other is ever seen
+    counts_T: NDArray[np.bool_]  # sessions with a cross-section: two such labels at least
+    places: Sessions  # which it is of
 
 
 class Segments:
-    """Segments of one stretch of sessions, in order of time or, with a `generator`, shuffled.
+    """Segments of one stretch of sessions.
 
     Args:
-        features_NTF: The whole panel.
-        member_NT: Who is there.
-        label_NT: Standardised labels, NaN where there is none.
-        places: Sessions whose labels may be used; no other label is ever seen.
+        stretch: The panel.
+        spans: First session of each segment, and the one after its last.
         look_back: Sessions that one score sees.
-        length: Most sessions of a segment.
-        generator: Where the first segment begins and which comes next; None: as they come.
+        share: The part of each segment's sessions to give. Names are those of the whole segment,
+            so that what is drawn for them at random is the same in every part.
     """
 
     def __init__(
-        self,
-        features_NTF: Tensor,
-        member_NT: Tensor,
-        label_NT: Tensor,
-        places: NDArray[np.int64],
-        *,
-        look_back: int,
-        length: int,
-        generator: np.random.Generator | None = None,
+        self, stretch: Stretch, spans: list[tuple[int, int]], *, look_back: int, share: Share
     ):
-        self.features_NTF, self.member_NT, self.label_NT = features_NTF, member_NT, label_NT
-        self.look_back = look_back
-        allowed_T = torch.zeros(label_NT.shape[1], dtype=torch.bool, device=label_NT.device)
-        allowed_T[places] = True
-        self.known_NT = torch.isfinite(label_NT) & allowed_T
-        offset = 0 if generator is None else int(generator.integers(length))
-        first, last = int(places[0]), int(places[-1])
-        starts = np.arange(first - offset, last + 1, length)
-        spans = [(max(int(start), first), min(int(start) + length, last + 1)) for start in starts]
-        known_T = self.known_NT.any(dim=0).cpu().numpy()
-        self.spans = [span for span in spans if known_T[slice(*span)].any()]
-        if generator is not None:
-            self.spans = [self.spans[place] for place in generator.permutation(len(self.spans))]
+        self.stretch, self.spans = stretch, spans
+        self.look_back, self.share = look_back, share
 
     def __len__(self) -> int:
         return len(self.spans)
 
     def __iter__(self) -> Iterator[Segment]:
-        for begin, end in self.spans:
-            names = self.member_NT[:, begin:end].any(dim=1).nonzero().squeeze(1)
-            known_NK = self.known_NT[names, begin:end]
-            yield Segment(
-                self.features_NTF[names, begin - self.look_back + 1 : end],
-                self.member_NT[names, begin:end],
-                torch.where(known_NK, self.label_NT[names, begin:end], 0.0),
-                known_NK,
-            )
+        return (self._segment(*span) for span in self.spans)
+
+    def _segment(self, begin: int, end: int) -> Segment:
+        features_NTF, member_NT, label_NT, known_NT, counts_T, _ = self.stretch
+        names = member_NT[:, begin:end].any(dim=1).nonzero().squeeze(1)
+        own = np.array_split(np.arange(begin, end), self.share.among)[self.share.place]
+        # Where nothing is left for this process, it goes along without a say.
+        first, last = (int(own[0]), int(own[-1]) + 1) if len(own) else (begin, begin + 1)
+        known_NK = _rows(known_NT[:, first:last], names)
+        return Segment(
+            _rows(features_NTF[:, first - self.look_back + 1 : last], names),
+            _rows(member_NT[:, first:last], names),
+            torch.where(known_NK, _rows(label_NT[:, first:last], names), 0.0),
+            known_NK,
+            float(self.share.among * counts_T[own].sum() / counts_T[begin:end].sum()),
+        )
 
 
 class Feed:
@@ -90,6 +98,7 @@ class Feed:
         longest: Most sessions of a training segment.
         seed: Of the order in which segments come.
         device: Where the panel is to lie.
+        share: The part of each training segment to give; validation is whole.
     """
 
     def __init__(
@@ -100,28 +109,60 @@ class Feed:
         longest: int,
         seed: int,
         device: torch.device,
+        share: Share = ALONE,
     ):
-        self.examples, self.look_back, self.seed = examples, look_back, seed
+        self.look_back, self.seed, self.share = look_back, seed, share
         label_TN = np.ascontiguousarray(examples.label_TN.T, np.float32)
-        self._panel = (
-            torch.from_numpy(examples.features_NTF).to(device),
-            torch.from_numpy(np.ascontiguousarray(examples.member_TN.T)).to(device),
-            torch.from_numpy(label_TN).to(device),
+        features_NTF = torch.from_numpy(examples.features_NTF).to(device)
+        member_NT = torch.from_numpy(np.ascontiguousarray(examples.member_TN.T)).to(device)
+        label_NT = torch.from_numpy(label_TN).to(device)
+        self._train, self._valid = (
+            Stretch(features_NTF, member_NT, label_NT, *_known(label_NT, places), places)
+            for places in (examples.train, examples.valid)
         )
         span = int(examples.train[-1] - examples.train[0]) + 1
         self.length = max(1, min(longest, span // STEPS_PER_EPOCH))
 
     def train(self, epoch: int) -> Segments:
-        """Return the training segments of one pass; the same epoch, the same order."""
+        """Return the training segments of one pass, shuffled; the same epoch, the same order.
+
+        Where the first segment begins is random too.
+        """
+        generator = np.random.default_rng([self.seed, epoch])
+        spans = _spans(self._train, self.length, int(generator.integers(self.length)))
+        order = generator.permutation(len(spans))
         return Segments(
-            *self._panel,
-            self.examples.train,
+            self._train,
+            [spans[place] for place in order],
             look_back=self.look_back,
-            length=self.length,
-            generator=np.random.default_rng([self.seed, epoch]),
+            share=self.share,
         )
 
     def valid(self) -> Segments:
         """Return the segments to stop by, in order of time."""
-        length = min(JUDGED_AT_ONCE, max(self.length, 1))
-        return Segments(*self._panel, self.examples.valid, look_back=self.look_back, length=length)
+        spans = _spans(self._valid, min(JUDGED_AT_ONCE, self.length), 0)
+        return Segments(self._valid, spans, look_back=self.look_back, share=ALONE)
+
+
+def _known(label_NT: Tensor, places: Sessions) -> tuple[Tensor, NDArray[np.bool_]]:
+    """Return which labels of these sessions there are, and which sessions have two at least."""
+    allowed_T = torch.zeros(label_NT.shape[1], dtype=torch.bool, device=label_NT.device)
+    allowed_T[places] = True
+    known_NT = torch.isfinite(label_NT) & allowed_T
+    return known_NT, (known_NT.sum(dim=0) >= 2).cpu().numpy()
+
+
+def _spans(stretch: Stretch, length: int, offset: int) -> list[tuple[int, int]]:
+    """Return segments of at most `length` sessions, in order, leaving out those without labels."""
+    first, last = int(stretch.places[0]), int(stretch.places[-1])
+    starts = range(first - offset, last + 1, length)
+    spans = [(max(start, first), min(start + length, last + 1)) for start in starts]
+    return [span for span in spans if stretch.counts_T[slice(*span)].any()]
+
+
+def _rows(values: Tensor, names: Tensor) -> Tensor:
+    """Return these names' rows; whole rows are copied, where an index in brackets goes by cells.
+
+    A copy also where these are all names: what else is listed must not change how a net computes.
+    """
+    return values.index_select(0, names)

@@ -1,7 +1,8 @@
 """The one door to MLflow: every fit becomes a run, and the champion's fit a version of its contest.
 
-MLflow is for people to look at. No night depends on it: weights are read from the shelf, never from
-here, and whatever goes wrong is a `TrackingError` within a bounded time.
+An experiment holds the fits of one contest by one family of models; the tag `contest` finds those
+of all families. MLflow is for people to look at. No night depends on it: weights are read from the
+shelf, never from here, and whatever goes wrong is a `TrackingError` within a bounded time.
 """
 
 import json
@@ -38,7 +39,8 @@ __all__ = [
 
 BATCH = 1000  # metrics in one call; MLflow refuses more
 PARAMS = 100  # params in one call
-MODEL_FOLDER, FIGURE_FOLDER = "model", "figures"
+DIGEST = 36  # characters of a dataset's; MLflow refuses more
+MODEL_FOLDER = "model"
 PATIENCE_S = 10  # seconds until a server that does not answer counts as away
 
 
@@ -49,47 +51,50 @@ class TrackingError(RuntimeError):
 def log_fit(
     uri: str,
     *,
-    contest: str,
+    experiment: str,
     recipe: str,
     run_name: str,
     params: Mapping[str, Any],
     hashes: Mapping[str, str],
+    datasets: Mapping[str, str],
     metrics: Mapping[str, float],
     curves: Mapping[str, Sequence[float]],
-    figures: Mapping[str, str],
+    files: Mapping[str, bytes],
     card: Mapping[str, Any],
     weights: bytes,
     tags: Mapping[str, str] | None = None,
-    artifact_root: str | None = None,
 ) -> str:
-    """Log one fit as one run of the contest's experiment and return the run's id.
+    """Log one fit as one run of an experiment and return the run's id.
 
     Metrics that are not finite are left out: MLflow draws them as zero.
 
     Args:
         uri: `sqlite:///path` or the address of a server.
-        contest: The experiment; made when first needed.
+        experiment: Its name; made when first needed.
         recipe: What was fitted; a tag.
         run_name: What people read in the table of runs.
         params: Settings, flat.
         hashes: Of data, code, config, weights; each a tag `hash.<name>`.
+        datasets: Name of what was learned from -> its hash, as MLflow lists datasets.
         metrics: Figures with their errors.
-        curves: Losses by epoch, penalty or tree.
-        figures: File name without ending -> a whole HTML page.
+        curves: Losses by epoch, penalty or tree; figures by fold.
+        files: Name of a file, folders in front -> what is in it.
         card: The fit's card; names the weights' file ending.
         weights: The fit's weights.
         tags: More tags.
-        artifact_root: Where a new experiment keeps its files; empty: beside a sqlite database, or
-            what the server says.
     """
     every_tag = {"recipe": recipe, **{f"hash.{name}": h for name, h in hashes.items()}}
     with opened(uri) as client:
-        experiment = experiment_of(client, uri, contest, artifact_root)
-        run = client.create_run(experiment, run_name=run_name, tags=every_tag | dict(tags or {}))
+        place = experiment_of(client, uri, experiment)
+        run = client.create_run(place, run_name=run_name, tags=every_tag | dict(tags or {}))
         run_id: str = run.info.run_id
         log_numbers(client, run_id, run.info.start_time, params, metrics, curves)
+        _log_datasets(client, run_id, datasets)
         with tempfile.TemporaryDirectory() as folder:
-            _lay_out(Path(folder), figures=figures, card=card, weights=weights)
+            for name, content in {**files, **_model(card, weights)}.items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
             client.log_artifacts(run_id, folder)
         client.set_terminated(run_id)
     return run_id
@@ -194,31 +199,28 @@ def _shown(uri: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _beside(uri: str, contest: str) -> str | None:
+def _beside(uri: str, experiment: str) -> str | None:
     """Return a folder beside a sqlite database; without one MLflow would use the current folder."""
     if not uri.startswith("sqlite:///"):
         return None
     database = Path(uri.removeprefix("sqlite:///")).resolve()
-    return (database.parent / "artifacts" / contest).as_uri()
+    return (database.parent / "artifacts" / experiment).as_uri()
 
 
-def experiment_of(
-    client: "MlflowClient", uri: str, contest: str, artifact_root: str | None = None
-) -> str:
+def experiment_of(client: "MlflowClient", uri: str, name: str) -> str:
     """Return the experiment's id; another process may make it at the same time."""
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(contest)
+    found = client.get_experiment_by_name(name)
     if found is None:
-        root = artifact_root or _beside(uri, contest)
         try:
-            return str(client.create_experiment(contest, artifact_location=root))
+            return str(client.create_experiment(name, artifact_location=_beside(uri, name)))
         except MlflowException as error:
-            found = client.get_experiment_by_name(contest)
+            found = client.get_experiment_by_name(name)
             if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
                 raise
     if found.lifecycle_stage != "active":
-        raise TrackingError(f"The experiment {contest} was deleted in MLflow: restore it there.")
+        raise TrackingError(f"The experiment {name} was deleted in MLflow: restore it there.")
     return str(found.experiment_id)
 
 
@@ -276,15 +278,18 @@ def log_numbers(
         client.log_batch(run_id, metrics=points[start : start + BATCH])
 
 
-def _lay_out(
-    folder: Path, *, figures: Mapping[str, str], card: Mapping[str, Any], weights: bytes
-) -> None:
-    """Write the artifacts as people will see them."""
-    (folder / MODEL_FOLDER).mkdir()
-    (folder / MODEL_FOLDER / f"weights.{card['suffix']}").write_bytes(weights)
-    text = json.dumps(card, sort_keys=True, indent=1, allow_nan=False)
-    (folder / MODEL_FOLDER / "card.json").write_text(text + "\n", encoding="utf-8")
-    if figures:
-        (folder / FIGURE_FOLDER).mkdir()
-    for name, page in figures.items():
-        (folder / FIGURE_FOLDER / f"{name}.html").write_text(page, encoding="utf-8")
+def _log_datasets(client: "MlflowClient", run_id: str, datasets: Mapping[str, str]) -> None:
+    """Name what was learned from; MLflow keeps 36 characters of a digest, the tags the whole."""
+    from mlflow.entities import Dataset, DatasetInput
+
+    told = [
+        DatasetInput(Dataset(name, digest[:DIGEST], "lake", json.dumps({"digest": digest})))
+        for name, digest in datasets.items()
+    ]
+    client.log_inputs(run_id, datasets=told)
+
+
+def _model(card: Mapping[str, Any], weights: bytes) -> dict[str, bytes]:
+    text = json.dumps(card, sort_keys=True, indent=1, allow_nan=False) + "\n"
+    named = {f"weights.{card['suffix']}": weights, "card.json": text.encode()}
+    return {f"{MODEL_FOLDER}/{name}": content for name, content in named.items()}

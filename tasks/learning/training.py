@@ -4,19 +4,14 @@ The best weights are kept in memory and leave as safetensors bytes. Given a fold
 is broken off goes on from its last whole epoch; its checkpoints hold tensors and plain values only.
 """
 
-import logging
-import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.tuner import Tuner
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
@@ -26,11 +21,23 @@ from tasks.learning.forecaster import CURVES, Forecaster
 from tasks.learning.losses import LOSSES
 from tasks.learning.model import Array, Examples, Learned, Learner, Scorer, Setting, Value
 from tasks.learning.net import Net
+from tasks.learning.processes import Company, in_company
 from tasks.learning.repeatable import on_threads, repeatable
 from tasks.learning.seeds import Seeds
-from tasks.learning.segments import Feed
+from tasks.learning.segments import ALONE, Feed, Share
+from tasks.learning.trainer import begun, found_rate, trainer_of
 
-LOGGER = logging.getLogger(__name__)
+
+class _How(NamedTuple):
+    """All that a fit is told besides its examples."""
+
+    settings: Mapping[str, Value]
+    loss: str
+    seeds: tuple[int, ...]
+    longest: int  # sessions of a segment
+    threads: int
+    accelerator: str
+    scratch: Path | None
 
 
 class NetLearner(Learner):
@@ -43,46 +50,28 @@ class NetLearner(Learner):
     training: ClassVar[Mapping[str, Setting]] = {
         "epochs": Setting(12, 1, 1000, "most passes over the training sessions"),
         "patience": Setting(3, 1, 1000, "passes without a better validation rank IC until it ends"),
-        "learning_rate": Setting(2e-3, 1e-6, 1.0, "AdamW step size"),
+        "learning_rate": Setting(2e-3, 1e-6, 1.0, "AdamW step size", (3e-4, 1e-2), True),
         "find_rate": Setting(
             0, 0, 1, "1: look for the step size first, by a sweep of growing ones"
         ),
-        "weight_decay": Setting(1e-2, 0.0, 10.0, "AdamW shrinkage"),
+        "weight_decay": Setting(1e-2, 0.0, 10.0, "AdamW shrinkage", (1e-4, 1.0), True),
         "average": Setting(0.0, 0.0, 0.9999, "decay of the average of the weights; 0: no average"),
         "segment": Setting(64, 1, 2048, "most sessions of one step; fewer in short histories"),
         "clip": Setting(1.0, 1e-6, 1e6, "largest norm of a step's gradient"),
         "mixed": Setting(0, 0, 1, "1: bfloat16 where a GPU is, 32 bits elsewhere"),
+        "processes": Setting(1, 1, 64, "processes that share the sessions of each step"),
     }
     losses: ClassVar[Sequence[str]] = tuple(LOSSES)
     suffix: ClassVar[str] = "safetensors"
 
     def __init__(self, net: type[Net]):
         self.net = net
-        self.known = {**self.training, **net.known}  # type: ignore[misc]
+        segment = self.training["segment"]._replace(default=net.segment)
+        self.known = {**self.training, "segment": segment, **net.known}  # type: ignore[misc]
 
     def look_back(self, settings: Mapping[str, Value]) -> int:
         """Return how many sessions one score sees."""
         return self.net.look_back(settings)
-
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seed: int,
-        threads: int,
-        accelerator: str,
-    ) -> Learned:
-        """Train one net; see `fit_seeds`."""
-        return self.fit_seeds(
-            examples,
-            settings=settings,
-            loss=loss,
-            seeds=[seed],
-            threads=threads,
-            accelerator=accelerator,
-        )[0]
 
     def fit_seeds(
         self,
@@ -102,17 +91,18 @@ class NetLearner(Learner):
         """
         longest = int(settings["segment"])
         while True:
+            how = _How(
+                settings,
+                loss,
+                tuple(seeds),
+                longest,
+                threads,
+                accelerator,
+                scratch / f"segments_of_{longest}" if scratch else None,
+            )
             try:
                 with repeatable(seeds[0], threads):
-                    return self._trained(
-                        examples,
-                        settings,
-                        loss=loss,
-                        seeds=seeds,
-                        longest=longest,
-                        accelerator=accelerator,
-                        scratch=scratch / f"segments_of_{longest}" if scratch else None,
-                    )
+                    return self._fitted(examples, how)
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error) or longest == 1:
                     raise
@@ -120,47 +110,77 @@ class NetLearner(Learner):
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
+    def _fitted(self, examples: Examples, how: _How) -> list[Learned]:
+        """Return what one process learns, or several that share each step."""
+        last = begun(how.scratch) if how.scratch else None
+        rate = float(how.settings["learning_rate"])
+        if how.settings["find_rate"] and last is None:
+            swept = partial(self._forecaster, examples, how, rate)
+            rate = found_rate(how.settings, swept, accelerator=how.accelerator)
+        processes = int(how.settings["processes"])
+        if processes == 1:
+            return self._trained(None, examples, how, rate, last)
+        return in_company(processes, self._trained_quietly, examples, how, rate, last)
+
+    def _trained_quietly(
+        self, company: Company, examples: Examples, how: _How, rate: float, last: Path | None
+    ) -> list[Learned]:
+        with repeatable(how.seeds[0], max(1, how.threads // company.share.among)):
+            return self._trained(company, examples, how, rate, last)
+
     def _trained(
         self,
+        company: Company | None,
         examples: Examples,
-        settings: Mapping[str, Value],
-        *,
-        loss: str,
-        seeds: Sequence[int],
-        longest: int,
-        accelerator: str,
-        scratch: Path | None,
+        how: _How,
+        rate: float,
+        last: Path | None,
     ) -> list[Learned]:
-        best = BestWeights(patience=int(settings["patience"]))
-        trainer = _trainer(settings, best, accelerator, scratch)
+        best = BestWeights(patience=int(how.settings["patience"]))
+        trainer = trainer_of(
+            how.settings,
+            accelerator=how.accelerator,
+            callbacks=[best],
+            scratch=how.scratch,
+            company=company,
+        )
+        device = trainer.strategy.root_device
+        share = company.share if company else ALONE
+        forecaster = self._forecaster(examples, how, rate, device, share)
+        trainer.fit(forecaster, ckpt_path=last, weights_only=True)
+        facts = {
+            "segment": forecaster.feed.length,
+            "learning_rate": forecaster.learning_rate,
+            "device": device.type,
+        }
+        return [self._learned(seed, forecaster, best, facts) for seed in range(len(how.seeds))]
+
+    def _forecaster(
+        self,
+        examples: Examples,
+        how: _How,
+        rate: float,
+        device: torch.device,
+        share: Share = ALONE,
+    ) -> Forecaster:
+        settings = how.settings
         feed = Feed(
             examples,
             look_back=self.look_back(settings),
-            longest=longest,
-            seed=seeds[0],
-            device=trainer.strategy.root_device,
+            longest=how.longest,
+            seed=how.seeds[0],
+            device=device,
+            share=share,
         )
-        forecaster = Forecaster(
-            self._nets(
-                examples.features_NTF.shape[2], settings, seeds, trainer.strategy.root_device
-            ),
+        return Forecaster(
+            self._nets(examples.features_NTF.shape[2], settings, how.seeds, device),
             feed,
-            loss=loss,
-            learning_rate=float(settings["learning_rate"]),
+            loss=how.loss,
+            learning_rate=rate,
             weight_decay=float(settings["weight_decay"]),
             average=float(settings["average"]),
             clip=float(settings["clip"]),
         )
-        begun = _begun(scratch) if scratch else None
-        if settings["find_rate"] and begun is None:
-            forecaster.learning_rate = _found_rate(settings, forecaster, accelerator)
-        trainer.fit(forecaster, ckpt_path=begun, weights_only=True)
-        facts = {
-            "segment": feed.length,
-            "learning_rate": forecaster.learning_rate,
-            "device": trainer.strategy.root_device.type,
-        }
-        return [self._learned(seed, forecaster, best, facts) for seed in range(len(seeds))]
 
     def _nets(
         self,
@@ -204,72 +224,6 @@ class NetLearner(Learner):
             return np.asarray(score_NK[:, 0].numpy(), np.float64)
 
         return scores
-
-
-def _trainer(
-    settings: Mapping[str, Value], best: Callback, accelerator: str, scratch: Path | None
-) -> Trainer:
-    callbacks = [best]
-    if scratch:
-        scratch.mkdir(parents=True, exist_ok=True)
-        callbacks.append(
-            ModelCheckpoint(
-                scratch,
-                filename="last",
-                enable_version_counter=False,
-                save_on_train_epoch_end=True,
-            )
-        )
-    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    return Trainer(
-        accelerator=accelerator,
-        devices=1,
-        precision="bf16-mixed" if settings["mixed"] and on_gpu else "32-true",
-        max_epochs=int(settings["epochs"]),
-        callbacks=callbacks,
-        default_root_dir=scratch,
-        reload_dataloaders_every_n_epochs=1,
-        gradient_clip_val=float(settings["clip"]),
-        deterministic=True,
-        logger=False,
-        enable_checkpointing=scratch is not None,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-
-
-def _begun(scratch: Path) -> Path | None:
-    """Return the checkpoint that a training goes on from; one that was cut short is none.
-
-    Torch writes an archive whose directory comes last, so one that was cut short lacks it. What
-    else is wrong with it is said by the loading.
-    """
-    last = scratch / "last.ckpt"
-    if not last.exists():
-        return None
-    if not zipfile.is_zipfile(last):
-        LOGGER.warning("%s was cut short: the training starts again", last)
-        last.unlink()
-        return None
-    return last
-
-
-def _found_rate(settings: Mapping[str, Value], forecaster: Forecaster, accelerator: str) -> float:
-    """Return the step size at which the loss falls fastest, as Lightning's sweep finds it.
-
-    Smith, "Cyclical Learning Rates for Training Neural Networks" (2017). The weights are as before.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = _trainer(settings, Callback(), accelerator, Path(folder))
-        found = Tuner(trainer).lr_find(forecaster, min_lr=1e-5, max_lr=1e-1, update_attr=False)
-    rate = found.suggestion() if found else None
-    if rate is None:
-        raise ValueError("No step size made the loss fall: name a learning_rate.")
-    for curve in forecaster.curves.values():
-        curve.clear()
-    forecaster.averaged = []
-    return float(rate)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -20,7 +20,7 @@ KIND, STUDY, SEARCH, TRIAL = "kind", "study", "search", "trial"  # tags, and wha
 PARENT = "mlflow.parentRunId"  # MLflow's own tag: it shows such runs nested
 CHOICES = (  # how the params begin that tell one choice from another
     *(f"contest.{name}" for name in ("features", "horizon", "label", "neutral_to", "transform")),
-    *(f"recipe.{name}" for name in ("model", "loss", "selection")),
+    *(f"recipe.{name}" for name in ("model", "loss", "learn_horizon", "selection")),
     "setting.",
 )
 

@@ -55,6 +55,8 @@ def space_of(
 ) -> dict[str, Range]:
     """Return where a search looks: the range of each setting that has one, with what stands.
 
+    A range that reaches down to 0 is looked through evenly, also where others go by logarithms.
+
     Args:
         known: What the model knows.
         settings: All settings of the recipe as it stands; the first trial.
@@ -62,6 +64,8 @@ def space_of(
 
     >>> space_of({"depth": Setting(3, 1, 99, "levels", (2, 6))}, {"depth": 8}, model="tree")
     {'depth': Range(least=2, most=8, whole=True, log=False)}
+    >>> space_of({"decay": Setting(0.1, 0, 9, "decay", (0.01, 1), True)}, {"decay": 0}, model="net")
+    {'decay': Range(least=0.0, most=1, whole=False, log=False)}
     """
     space = {}
     for name, one in sorted(known.items()):
@@ -70,7 +74,10 @@ def space_of(
             least, most = min(one.tune[0], stands), max(one.tune[1], stands)
             whole = isinstance(one.default, int)
             space[name] = Range(
-                int(least) if whole else least, int(most) if whole else most, whole, one.log
+                int(least) if whole else least,
+                int(most) if whole else most,
+                whole,
+                one.log and least > 0,
             )
     if not space:
         raise ValueError(f"{model} has no setting with a range to search: nothing to tune.")

@@ -162,6 +162,11 @@ FORECASTS = {
     "session": DAY,
     "instrument": TEXT,
     "score": REAL,
+    "seed_spread": REAL,  # deviation of the score over seeds, standardised; null for one seed
+    # The label is expected within half_width of expected, both in deviations of the session's
+    # labels, nine times in ten; half_width is null where too little was known to say.
+    "expected": REAL,
+    "half_width": REAL,
     "recipe": TEXT,
     "weights_hash": TEXT,
     "fitted_on": DAY,

@@ -5,14 +5,23 @@ risk its limits allow; features the model was not fitted to halve it. Where both
 model is no guide even to that, and the book is held as it stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from tasks.learning.panel import Panel
-from tasks.statistics.drift import WINDOWS, Decay, Stability, State, stability, worst
+from tasks.statistics.drift import (
+    LEAST_RECENT,
+    WINDOWS,
+    YEAR,
+    Decay,
+    Stability,
+    State,
+    stability,
+    worst,
+)
 
 RECENT, REFERENCE = 60, 500  # sessions of features that are judged, and before them, at most
 
@@ -47,31 +56,60 @@ def drift_of(shifts: Sequence[Stability], skill: Decay) -> Drift:
     return Drift(factor, hold, features, skill.state, reason)
 
 
-def feature_shifts(panel: Panel, *, as_of: date) -> list[Stability]:
+def feature_shifts(
+    features: Mapping[str, ArrayLike], sessions: Sequence[date], *, as_of: date
+) -> list[Stability]:
     """Return how far each feature of the members moved in the 60 sessions up to `as_of`.
 
     They are held against up to 500 sessions before; empty where there are fewer than 240. Nothing
-    after `as_of` is looked at, and no name on a session on which it is no member.
+    after `as_of` is looked at. A feature that is told too seldom to be judged is left out.
+
+    Features are taken as they were stored. What a model sees of them may be their ranks, which are
+    spread alike in every session and never seem to move.
+
+    Args:
+        features: Of each feature (sessions, names), NaN where unknown or the name is no member.
+        sessions: What the rows stand for.
+        as_of: One of them.
     """
-    if as_of not in panel.sessions:
+    if as_of not in sessions:
         raise ValueError(
-            f"{as_of} is no session of the panel, which spans {panel.sessions[:1]} to "
-            f"{panel.sessions[-1:]}."
+            f"{as_of} is no session of the features, which span {sessions[:1]} to {sessions[-1:]}."
         )
-    end = panel.sessions.index(as_of) + 1
-    seen = panel.member_TN[:end].any(axis=1)
-    told = np.flatnonzero(seen)
+    end = sessions.index(as_of) + 1
+    told_FT = {
+        name: np.isfinite(np.asarray(values)).any(axis=1)[:end] for name, values in features.items()
+    }
+    told = np.flatnonzero(np.any(list(told_FT.values()), axis=0)) if told_FT else np.empty(0, int)
     now, past = told[-RECENT:], told[:-RECENT][-REFERENCE:]
     if past.size < WINDOWS * RECENT:
         return []
-    tables = {
-        column: np.where(panel.member_TN[:end], panel.features_NTF[:, :end, place].T, np.nan)
-        for place, column in enumerate(panel.columns)
-    }
+    judged = [
+        name
+        for name, told_T in told_FT.items()
+        if (recent := int(told_T[now].sum())) >= LEAST_RECENT
+        and int(told_T[past].sum()) >= WINDOWS * recent
+    ]
+    if not judged:
+        return []
     return stability(
-        {column: table[past] for column, table in tables.items()},
-        {column: table[now] for column, table in tables.items()},
+        {name: _finite(features[name], past) for name in judged},
+        {name: _finite(features[name], now) for name in judged},
     )
+
+
+def watch_since(reign: Sequence[date]) -> date:
+    """Return when the watch of the last session began: with the reign, and anew every year.
+
+    Args:
+        reign: The sessions since the recipe got the title, in order.
+    """
+    return reign[(len(reign) - 1) // YEAR * YEAR]
+
+
+def _finite(values: ArrayLike, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    chosen = np.asarray(values, np.float64)[rows]
+    return np.where(np.isfinite(chosen), chosen, np.nan)
 
 
 def _of_features(furthest: Stability | None, count: int) -> str:

@@ -60,26 +60,6 @@ class Ensemble(Learner):
         """Return the longest look-back of the members."""
         return max(learner.look_back(own) for _, learner, own in self.members)
 
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seed: int,
-        threads: int,
-        accelerator: str,
-    ) -> Learned:
-        """Fit every member, and weigh them by the validation sessions; members know their seeds."""
-        return self.fit_seeds(
-            examples,
-            settings=settings,
-            loss=loss,
-            seeds=[seed],
-            threads=threads,
-            accelerator=accelerator,
-        )[0]
-
     def fit_seeds(
         self,
         examples: Examples,

@@ -1,16 +1,24 @@
 """What a fitted model rests on: what it loses without a feature, and what each adds to a score."""
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
 import numpy as np
+from safetensors import numpy as safetensors
 
+from conf.schema import Recipe
 from tasks.learning.model import Array
 from tasks.learning.panel import Panel
+from tasks.models.baselines import BASELINES
+from tasks.models.baselines.weighted import KEY, WeightedSum
 from tasks.models.fitting import Model, windows
+from tasks.models.seeds import unpacked
 from tasks.statistics.hac import Mean, hac_mean, label_lags
 from tasks.statistics.ic import rank_ic_series
+
+SPLITS = re.compile(r"^split_feature=(.*)\nsplit_gain=(.*)$", re.MULTILINE)
 
 
 class Importance(NamedTuple):
@@ -108,3 +116,35 @@ def contributions(model: Model, panel: Panel, sessions: Sequence[date]) -> Contr
     return Contributions(
         tuple(days), tuple(names), model.columns, np.concatenate(parts), np.concatenate(bases)
     )
+
+
+def told_by_weights(recipe: Recipe, columns: Sequence[str], weights: bytes) -> dict[str, float]:
+    """Return each column's share of what the weights themselves call important; empty for nets.
+
+    Of trees that is the error that splits by the column saved, of a weighted sum the size of its
+    coefficient: features are comparable, so coefficients are. Of several seeds it is the mean
+    share. Shares sum to 1, or are all 0 where nothing is weighed at all. It says what the training
+    used, not what helps later: for that there is `permutation_importance`.
+
+    Args:
+        recipe: What was fitted.
+        columns: Of the fit, in its order.
+        weights: Of the fit, as they are kept.
+    """
+    if recipe.model not in BASELINES:
+        return {}
+    linear = issubclass(BASELINES[recipe.model](), WeightedSum)
+    size_SF = [
+        np.abs(safetensors.load(one)[KEY]) if linear else _gain(one, len(columns))
+        for one in unpacked(weights, seeds=recipe.seeds)
+    ]
+    share_F = np.mean([size_F / (size_F.sum() or 1.0) for size_F in size_SF], axis=0)
+    return dict(zip(columns, share_F.tolist(), strict=True))
+
+
+def _gain(weights: bytes, features: int) -> Array:
+    """Return by column the error that splits saved, as the trees' own text tells it."""
+    gain_F = np.zeros(features)
+    for columns, gains in SPLITS.findall(weights.decode("utf-8")):
+        np.add.at(gain_F, np.array(columns.split(), int), np.array(gains.split(), float))
+    return gain_F

@@ -42,8 +42,9 @@ def titles(
 ) -> list[Title]:
     """Return the titles, oldest first: one for each scheduled session and each change of recipe.
 
-    Between two scheduled sessions a decision asks for a fit of its own. One for the holder, for
-    no candidate, or from before the first fit changes nothing.
+    Between two scheduled sessions a decision asks for a fit of its own. One for the holder, or
+    from before the first fit, changes nothing. Who was given a title must still be a candidate:
+    without it the past could not be told. Raises `LookupError` where it is none.
 
     >>> days = [date(2024, 1, 2), date(2024, 2, 1)]
     >>> decided = [Decision(date(2024, 1, 9), "ridge", "simpler")]
@@ -53,11 +54,18 @@ def titles(
     """
     if not schedule:
         return []
-    taken = {
-        one.from_session: one
-        for one in decisions
-        if one.recipe in candidates and one.from_session >= schedule[0]
-    }
+    taken = {one.from_session: one for one in decisions if one.from_session >= schedule[0]}
+    given = {first: schedule[0]}
+    for one in taken.values():
+        given.setdefault(one.recipe, one.from_session)
+    if gone := {recipe: day for recipe, day in given.items() if recipe not in candidates}:
+        who = ", ".join(f"{recipe!r} (since {day})" for recipe, day in gone.items())
+        raise LookupError(
+            f"The title was given to {who}, no candidate any more; there is: "
+            f"{', '.join(candidates)}. Without it the titles of the past would change: put it back "
+            "into the contest's file, where it need not hold the title, or begin a contest of "
+            "another name."
+        )
     found: list[Title] = []
     holder = first
     for session in sorted({*schedule, *taken}):
@@ -90,10 +98,11 @@ class Sanity(NamedTuple):
 def sane(fresh: Refit, last: Refit) -> Sanity:
     """Return whether a refit's scores can be believed, beside those of the fit before it.
 
-    Both score the names of one session. A refit is at fault where a score is not finite, where
-    all are the same though the last fit's were not, where it orders the names the other way round
-    (a rank correlation two errors below zero), or where its loss is not within a factor
-    `LOSS_BAND` of the last. Less is no fault: a market that changes changes its models.
+    Both score the names of one session. A refit is at fault where they have no two names in
+    common, where a score or a loss is not finite, where all scores are the same though the last
+    fit's were not, where it orders the names the other way round (a rank correlation two errors
+    below zero), or where its loss is not within a factor `LOSS_BAND` of the last. Less is no
+    fault: a market that changes changes its models.
     """
     score_N, before_N = np.asarray(fresh.score_N, float), np.asarray(last.score_N, float)
     loss, loss_before = _loss(fresh.card), _loss(last.card)
@@ -102,7 +111,12 @@ def sane(fresh: Refit, last: Refit) -> Sanity:
     if not np.isfinite(score_N).all():
         unknown = int((~np.isfinite(score_N)).sum())
         return found._replace(fault=f"{unknown} of {score_N.size} scores are not finite")
-    if score_N.size and np.ptp(score_N) == 0 and np.ptp(before_N) > 0:
+    if score_N.size < 2:
+        told = "no name is" if not score_N.size else "one name alone is"
+        return found._replace(fault=f"{told} scored by it and by the fit before: nothing to judge")
+    if _odd(fresh.card):
+        return found._replace(fault="its loss on validation is not finite")
+    if np.ptp(score_N) == 0 and np.ptp(before_N) > 0:
         return found._replace(fault=f"all {score_N.size} scores are {score_N[0]:g}")
     if same < -2 / np.sqrt(max(score_N.size - 1, 1)):
         return found._replace(
@@ -114,6 +128,16 @@ def sane(fresh: Refit, last: Refit) -> Sanity:
     return found
 
 
+def _curve(card: Mapping[str, Any]) -> list[float]:
+    told = card.get("curves", {}).get("valid_loss") or []
+    return [float("nan") if loss is None else float(loss) for loss in told]
+
+
+def _odd(card: Mapping[str, Any]) -> bool:
+    """Return whether a fit has losses and one of them is no number."""
+    return not np.isfinite(_curve(card)).all()
+
+
 def _loss(card: Mapping[str, Any]) -> float:
-    curve = card.get("curves", {}).get("valid_loss") or [float("nan")]
-    return float(min(curve))
+    """Return the least loss; NaN where there is none, or one is no number."""
+    return float(np.min(_curve(card) or [float("nan")]))

@@ -36,6 +36,7 @@ def tune(
     contest: Contest,
     validation: Validation,
     effort: Effort,
+    learn_TN: Array | None = None,
     inputs: str = "",
     threads: int = 1,
     accelerator: str = "auto",
@@ -54,6 +55,7 @@ def tune(
         contest: Horizon, validation share, fewest names, longest history.
         validation: How the known sessions are cut into folds.
         effort: When to end, and where to remember.
+        learn_TN: Labels to learn from, of a horizon no longer; none: those that judge.
         inputs: Hash of whatever else trials rest on, such as the code.
         threads: CPU threads.
         accelerator: Where nets train, as Lightning names it.
@@ -61,7 +63,9 @@ def tune(
     """
     learner = learner_of(recipe)
     settings = settled(recipe.settings, learner.known, model=recipe.model)
-    on = ground(panel, label_TN, as_of=as_of, contest=contest, validation=validation)
+    on = ground(
+        panel, label_TN, as_of=as_of, contest=contest, validation=validation, learn_TN=learn_TN
+    )
     seen = data_hash(on.panel, on.label_TN), repr(validation), inputs, str(threads)
     study = _study_name(recipe, contest, as_of, *seen)
 

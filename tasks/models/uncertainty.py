@@ -5,6 +5,7 @@ by whether the labels that became known later fell into it as often as it said.
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
@@ -15,18 +16,63 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from tasks.learning.panel import Panel
-from tasks.models.fitting import Model, windows
+from tasks.models.fitting import SCORES, Model, windows
 from tasks.models.seeds import standardised
 from tasks.statistics.discoveries import MeanTest, least_sessions, mean_test
 
 Array = NDArray[np.float64]
 
-SPREADS = {"session": pl.Date, "instrument": pl.String, "seed_spread": pl.Float64}
+SPREADS = {**SCORES, "seed_spread": pl.Float64}
+MISSES = 0.1  # share of labels that may fall outside
 LEAST_PAST, MOST_PAST = 60, 250  # labelled sessions that an interval stands on
 RATE = 0.005  # by which a session's misses move the level: the choice of Gibbs & Candes
 LEAST_JUDGED = 60  # sessions whose labels an interval must have met
 TOLERANCE = 0.01  # by which coverage may be off without being called false
 SIGNIFICANCE = 0.05  # two-sided
+
+
+class Interval(NamedTuple):
+    """What is expected at one close: ic x score z, give or take a half-width times the scale."""
+
+    ic: float  # mean of z x label over the sessions known; 0 where there is none
+    half_width: float  # NaN where too few sessions are known
+    level: float  # share of misses aimed at
+
+
+class Residuals:
+    """What is known of the labels of a walk, session by session, as they become known.
+
+    Args:
+        misses: Share of labels that may fall outside.
+    """
+
+    def __init__(self, misses: float = MISSES) -> None:
+        self._misses = self._level = misses
+        self._ic, self._sessions = 0.0, 0
+        self._newest: deque[Array] = deque(maxlen=MOST_PAST)
+
+    def learn(self, residual_N: Array, *, ic: float, covered: float) -> None:
+        """Learn what became of one session, of those not learned before the oldest.
+
+        Args:
+            residual_N: |label - expected| / scale of its names; empty where it has no labels, or
+                lies so far back that no interval stands on it.
+            ic: Mean of z x label; NaN without labels.
+            covered: Share of the labels within its interval; NaN where it had none.
+        """
+        if math.isfinite(covered):
+            self._level += RATE * (self._misses - (1 - covered))
+        if math.isfinite(ic):
+            self._ic, self._sessions = self._ic + ic, self._sessions + 1
+        if residual_N.size:
+            self._newest.append(residual_N)
+
+    def interval(self) -> Interval:
+        """Return what is expected now."""
+        ic, width = self._ic / max(self._sessions, 1), math.nan
+        if len(self._newest) >= LEAST_PAST:
+            width = conformal_quantile(np.concatenate(self._newest), misses=self._level)
+        return Interval(ic, width, self._level)
 
 
 class Intervals(NamedTuple):
@@ -56,18 +102,22 @@ def seed_spread(score_NS: ArrayLike) -> Array:
     return np.asarray(standardised(scores).std(axis=1, ddof=1))
 
 
-def seed_spreads(model: Model, panel: Panel, sessions: Sequence[date]) -> pl.DataFrame:
-    """Return (session, instrument, seed_spread) of the members of each session, sorted.
+def scores_and_spreads(model: Model, panel: Panel, sessions: Sequence[date]) -> pl.DataFrame:
+    """Return (session, instrument, score, seed_spread) of each session's members, sorted.
 
-    Null for a model of one seed. Sessions are left out as by `score_sessions`.
+    Scores and sessions are those of `score_sessions`; the spread is null for a model of one seed.
     """
     frames = [pl.DataFrame(schema=SPREADS)]
     for session, names_N, window_NTF in windows(model, panel, sessions):
-        spread = pl.Series(seed_spread(model.by_seed(window_NTF)), dtype=pl.Float64)
+        score_NS = model.by_seed(window_NTF)
+        if not np.isfinite(score_NS).all():
+            raise ValueError(f"{model.recipe.name} gave scores that are not finite on {session}.")
         names = [panel.instruments[name] for name in names_N]
-        rows = {"session": [session] * len(names), "instrument": names}
-        frames.append(pl.DataFrame({**rows, "seed_spread": spread.fill_nan(None)}))
-    return pl.concat(frames).sort("session", "instrument")
+        numbers = {"score": score_NS.mean(axis=1), "seed_spread": seed_spread(score_NS)}
+        rows = {"session": [session] * len(names), "instrument": names, **numbers}
+        frames.append(pl.DataFrame(rows, schema=SPREADS))
+    spread = pl.col("seed_spread").fill_nan(None)
+    return pl.concat(frames).with_columns(spread).sort("session", "instrument")
 
 
 def intervals(
@@ -75,7 +125,7 @@ def intervals(
     label_TN: ArrayLike,
     *,
     horizon: int,
-    misses: float = 0.1,
+    misses: float = MISSES,
     scale_TN: ArrayLike | None = None,
 ) -> Intervals:
     """Return the interval of each name and session, from what was known at its close.
@@ -102,26 +152,40 @@ def intervals(
             1 + its seed spread. All alike where not given.
     """
     z_TN, known_TN, scales_TN = _checked(score_TN, label_TN, scale_TN, horizon, misses)
-    centre_TN = _known_ic(z_TN * known_TN, horizon)[:, None] * z_TN
-    residual_TN = np.abs(known_TN - centre_TN) / scales_TN
-    told_T = np.asarray(np.isfinite(residual_TN).any(axis=1))
-    width_T, level_T, covered_T = np.full((3, len(z_TN)), np.nan)
-    level = misses
+    ic_T = session_ics(z_TN, known_TN)
+    centre_TN, width_TN = np.full((2, *z_TN.shape), np.nan)
+    level_T, covered_T = np.full((2, len(z_TN)), np.nan)
+    residual_TN = np.full(z_TN.shape, np.nan)
+    known = Residuals(misses)
     for session in range(len(z_TN)):
         newest = session - horizon - 1  # whose label has just become known
-        if newest >= 0 and np.isfinite(covered_T[newest]):
-            level += RATE * (misses - (1 - covered_T[newest]))
-        past = np.flatnonzero(told_T[: max(newest + 1, 0)])[-MOST_PAST:]
-        if past.size < LEAST_PAST:
-            continue
-        residuals = residual_TN[past]
-        width = conformal_quantile(residuals[np.isfinite(residuals)], misses=level)
-        width_T[session], level_T[session] = width, level
-        if told_T[session]:  # met by the level only when its labels are known
-            met = residual_TN[session][np.isfinite(residual_TN[session])]
-            covered_T[session] = float((met <= width).mean())
-    width_TN = np.where(np.isfinite(z_TN), width_T[:, None] * scales_TN, np.nan)
+        if newest >= 0:
+            told_N = residual_TN[newest][np.isfinite(residual_TN[newest])]
+            known.learn(told_N, ic=ic_T[newest], covered=covered_T[newest])
+        now = known.interval()
+        centre_TN[session] = now.ic * z_TN[session]
+        residual_TN[session] = np.abs(known_TN[session] - centre_TN[session]) / scales_TN[session]
+        covered_T[session] = covered_share(residual_TN[session], now.half_width)
+        level_T[session] = np.nan if np.isnan(now.half_width) else now.level
+        here_N = np.isfinite(z_TN[session])
+        width_TN[session, here_N] = now.half_width * scales_TN[session, here_N]
     return Intervals(centre_TN, width_TN, level_T, covered_T)
+
+
+def session_ics(z_TN: ArrayLike, label_TN: ArrayLike) -> Array:
+    """Return the mean of z x label of each session; NaN where no name has both."""
+    product_TN = np.asarray(z_TN, np.float64) * np.asarray(label_TN, np.float64)
+    count_T = np.isfinite(product_TN).sum(axis=1)
+    total_T = np.nansum(product_TN, axis=1)
+    return np.where(count_T > 0, total_T / np.maximum(count_T, 1), np.nan)
+
+
+def covered_share(residual_N: Array, half_width: float) -> float:
+    """Return the share of residuals within a half-width, NaN left out; NaN without either."""
+    told_N = residual_N[np.isfinite(residual_N)]
+    if math.isnan(half_width) or not told_N.size:
+        return math.nan
+    return float((told_N <= half_width).mean())
 
 
 def conformal_quantile(residuals: ArrayLike, *, misses: float) -> float:
@@ -143,7 +207,7 @@ def conformal_quantile(residuals: ArrayLike, *, misses: float) -> float:
     return float(np.partition(values, rank - 1)[rank - 1]) if rank > 0 else 0.0
 
 
-def coverage_gap(found: Intervals, *, horizon: int, misses: float = 0.1) -> MeanTest:
+def coverage_gap(found: Intervals, *, horizon: int, misses: float = MISSES) -> MeanTest:
     """Return the realised coverage less the nominal one, with its error, over all sessions met.
 
     The error is the long-run one of `mean_test`, of one share a session: the names of a session,
@@ -153,7 +217,7 @@ def coverage_gap(found: Intervals, *, horizon: int, misses: float = 0.1) -> Mean
     return mean_test(found.covered_T - (1 - misses), horizon=horizon)
 
 
-def calibrated(found: Intervals, *, horizon: int, misses: float = 0.1) -> bool | None:
+def calibrated(found: Intervals, *, horizon: int, misses: float = MISSES) -> bool | None:
     """Say whether intervals cover what they say; None where too few sessions can tell.
 
     False where coverage is off, to either side, by significantly more than the tolerance of .01:
@@ -167,14 +231,6 @@ def calibrated(found: Intervals, *, horizon: int, misses: float = 0.1) -> bool |
     if beyond <= 0:
         return True
     return bool(beyond <= float(stdtrit(gap.freedom, 1 - SIGNIFICANCE / 2)) * gap.error)
-
-
-def _known_ic(product_TN: Array, horizon: int) -> Array:
-    """Return at each session the mean over sessions of mean z x label, as known at its close."""
-    count_T = np.isfinite(product_TN).sum(axis=1)
-    ic_T = np.nansum(product_TN, axis=1) / np.maximum(count_T, 1)
-    mean_T = np.cumsum(ic_T) / np.maximum(np.cumsum(count_T > 0), 1)
-    return np.concatenate([np.zeros(horizon + 1), mean_T])[: len(product_TN)]
 
 
 def _checked(
@@ -202,10 +258,10 @@ def _checked(
     if not (np.isfinite(scale) & (scale > 0))[np.isfinite(score)].all():
         raise ValueError("Expected a finite positive scale wherever there is a score.")
     label[max(len(label) - horizon - 1, 0) :] = np.nan
-    return _standardised_rows(score), label, scale
+    return standardised_rows(score), label, scale
 
 
-def _standardised_rows(score_TN: Array) -> Array:
+def standardised_rows(score_TN: Array) -> Array:
     """Return scores of mean 0 and variance 1 in each session; 0 where all are alike."""
     here_TN = np.isfinite(score_TN)
     count_T1 = np.maximum(here_TN.sum(axis=1, keepdims=True), 1)

@@ -58,7 +58,13 @@ class Learnt(NamedTuple):
 
 
 def ground(
-    panel: Panel, label_TN: Array, *, as_of: date, contest: Contest, validation: Validation
+    panel: Panel,
+    label_TN: Array,
+    *,
+    as_of: date,
+    contest: Contest,
+    validation: Validation,
+    learn_TN: Array | None = None,
 ) -> Ground:
     """Return the newest sessions that a fit at `as_of` could learn from, cut into folds.
 
@@ -68,10 +74,12 @@ def ground(
         as_of: A session of the panel. What comes later moves nothing.
         contest: Horizon, fewest names, longest history.
         validation: How to cut.
+        learn_TN: Labels to learn from, of a horizon no longer; none: those that judge.
     """
     seen, known_TN = as_known(panel, label_TN, as_of, contest)
     known_TN = np.where(seen.member_TN, known_TN, np.nan)
-    standard_TN = standardised_labels(known_TN, seen.member_TN, min_names=contest.min_names)
+    learn_TN = known_TN if learn_TN is None else as_known(panel, learn_TN, as_of, contest)[1]
+    standard_TN = standardised_labels(learn_TN, seen.member_TN, min_names=contest.min_names)
     labelled = np.flatnonzero(np.isfinite(standard_TN).any(axis=1))
     folds = _folds(labelled, horizon=contest.horizon, validation=validation)
     return Ground(seen, known_TN, standard_TN, tuple(folds))

@@ -15,6 +15,7 @@ from tasks.reports.words import (
     number,
     percent,
     text,
+    with_error,
 )
 
 
@@ -56,7 +57,7 @@ def _target_columns(held: pl.DataFrame, currency: str) -> list[Column]:
         Column("Shares", lambda row: number(row["shares"], 0)),
         Column("Price", lambda row: number(row["reference_price"], 2)),
         Column("Value", lambda row: money(row["value"], currency)),
-        Column("Score", lambda row: number(row["score"], 3)),
+        Column("Score", _score),
         Column("Expected return", lambda row: _expected(row)),
         Column("Share of risk", lambda row: percent(row["risk_contribution"])),
     ]
@@ -97,6 +98,12 @@ def _order_columns(orders: pl.DataFrame, currency: str) -> list[Column]:
     if orders["volume_share"].is_not_null().any():
         columns.append(Column("Of daily volume", lambda row: percent(row["volume_share"], 2)))
     return [*columns, Column("Expected cost", lambda row: money(row["cost"], currency, 2))]
+
+
+def _score(row: Row) -> str:
+    """Return the score, give or take how far its seeds differ."""
+    spread = row.get("seed_spread")
+    return number(row["score"], 3) if spread is None else with_error(row["score"], spread)
 
 
 def _side(row: Row) -> str:

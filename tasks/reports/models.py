@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from tasks.reports.importance import Rests, rests_section
 from tasks.reports.paper import (
     Column,
     Row,
@@ -74,11 +75,11 @@ class Told(NamedTuple):
         )
 
 
-def models_page(models: pl.DataFrame, daily: pl.DataFrame, told: Told) -> str:
+def models_page(models: pl.DataFrame, daily: pl.DataFrame, told: Told, rests: Rests | None) -> str:
     """Return the page as one HTML file that asks nothing of any network.
 
     Takes the table of `tasks.models.comparison.Comparison` with (kind, loss, seeds, last_fit),
-    and its `daily`.
+    and its `daily`; `rests` says what the champion rests on, where that could be asked.
     """
     rows = models.rows(named=True)
     body = "".join(
@@ -92,6 +93,7 @@ def models_page(models: pl.DataFrame, daily: pl.DataFrame, told: Told) -> str:
             ),
             section("What would be earned", table(_earnings(told), rows), _cost_words(told)),
             _verdicts(told),
+            rests_section(told.champion.recipe, rests),
             section("How they are made", table(_making(told), rows), _left_out(told)),
         ]
     )

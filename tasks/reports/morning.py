@@ -28,6 +28,7 @@ from tasks.reports.paper import (
     tiles,
 )
 from tasks.reports.record import coverage_words, record_rows, record_words, truth_words
+from tasks.reports.sureness import drift_badges, drift_words, sure_words
 from tasks.reports.words import (
     basis_points,
     counted,
@@ -64,6 +65,7 @@ class Morning(NamedTuple):
     nav: pl.DataFrame  # session, nav; up to the close of `session`
     record: Mapping[str, Any]  # contest, recipe, fitted_on, horizon, sessions, ic, ic_error, t, ...
     ic: pl.DataFrame  # session, ic: of each session, not summed
+    drift: Mapping[str, Any]  # the verdict: features, skill, factor, hold, and its figures
     truth: pl.DataFrame | None = None  # symbol, expected_return, truth: simulated books alone
 
 
@@ -111,6 +113,7 @@ def _head(page: Morning) -> str:
     badges = [
         badge(f"gate: {verdict}", tone),
         badge(f"{met} of {len(judged)} limits met", "good" if met == len(judged) else "bad"),
+        *drift_badges(page.drift),
         badge(f"released as r{page.revision}, {page.content_hash[:12]}"),
     ]
     return (
@@ -243,6 +246,8 @@ def _record(page: Morning, figures: dict[str, Figure]) -> str:
     return section(
         "What the model\u2019s word is worth",
         paragraph(record_words(page.record)),
+        paragraph(drift_words(page.drift, page.record.get("drift_switched_off") or {})),
+        paragraph(sure_words(page.record)),
         paragraph(caption, "soft small") if place else "",
         place,
         table(columns, record_rows(page.record), narrow=True),

@@ -143,7 +143,7 @@ def test_believes_no_action_that_speaks_against_the_rest(desks, row, spoil, rule
 
 def test_believes_an_action_that_a_person_cleared(desks):
     desk = copy.deepcopy(desks[PAID])
-    said = {"reason": "special dividend", "cleared_by": "ann", "source": "vendor"}
+    said = {"reason": "special dividend", "cleared_by": "operator", "source": "vendor"}
     key = {"delivery": day(PAID), "session": day(PAID), "symbol": "S0"}
     desk.cleared = pl.DataFrame([key | said], schema=frames.CLEARED)
     done = desk.judge(delivery(acted(tonight(PAID), 10), day(PAID), "observed"))

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 SESSIONS = [date(2018, 1, 1) + timedelta(days=i) for i in range(560)]
 NAMES = 20
 NIGHTS = 200
-MADE_OF_OTHERS = ("alpha126", "everything")  # their features are those of sets beside them
+# Their features are those of sets beside them.
+MADE_OF_OTHERS = ("alpha126", "price_alpha158", "everything")
 LOST = SESSIONS[333]  # told a night late, all of it
 
 

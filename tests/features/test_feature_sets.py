@@ -55,7 +55,8 @@ def same(one: pl.DataFrame, other: pl.DataFrame) -> bool:
     return numbers[0].to_numpy().tobytes() == numbers[1].to_numpy().tobytes()
 
 
-LARGE = {"alpha158", "alpha360", "everything", "families"}  # as the others, but slow
+# As the others, but slow.
+LARGE = {"alpha158", "alpha360", "everything", "families", "price_alpha158"}
 
 
 @pytest.fixture(

@@ -55,13 +55,13 @@ def test_refuses_without_a_reason_and_without_a_contest(told, words):
 
 @pytest.mark.slow
 def test_a_person_gives_and_takes_back_a_title_from_the_command_line(told):
-    said = "--reason", "it is simpler", "--by", "ann", "--as-of", str(FIRST)
+    said = "--reason", "it is simpler", "--by", "operator", "--as-of", str(FIRST)
     given = typed("promote", "tiny", "ridge", *said)
     assert given.returncode == 0, given.stderr
     assert f"ridge holds the title of tiny from {NEXT} on" in given.stdout
     found = json.loads(told("show", "tiny", "--json").stdout)["decisions"]
     assert [(one["recipe"], one["reason"]) for one in found] == [
-        ("ridge", "promote by ann: it is simpler")
+        ("ridge", "promote by operator: it is simpler")
     ]
     back = typed("rollback", "tiny", *said)
     assert f"lightgbm holds the title of tiny from {NEXT} on" in back.stdout

@@ -19,14 +19,15 @@ CARD = {"suffix": "txt", "sha256": sha256(WEIGHTS).hexdigest()}
 
 def logged(uri: str, **changes: Any) -> str:
     given: dict[str, Any] = {
-        "contest": "daily",
+        "experiment": "daily/linear",
         "recipe": "ridge",
         "run_name": "ridge 2020-01-06",
         "params": {f"setting_{number}": number for number in range(120)},
         "hashes": {"data": "aa", "config": "bb"},
         "metrics": {"ic": 0.03, "ic_error": 0.01, "icir": float("nan")},
         "curves": {"train_loss": [1.0 / (step + 1) for step in range(1200)]},
-        "figures": {"ic_through_time": "<html>ic</html>"},
+        "datasets": {"some names": "ab" * 32},
+        "files": {"figures/fit.html": b"<html>ic</html>", "importance.csv": b"feature,share\n"},
         "card": CARD,
         "weights": WEIGHTS,
     }
@@ -55,7 +56,14 @@ def test_logs_a_fit_with_everything_and_registers_the_champion(tmp_path, monkeyp
     folder = Path(url2pathname(urlparse(run.info.artifact_uri).path))
     assert (folder / "model" / "weights.txt").read_bytes() == WEIGHTS
     assert json.loads((folder / "model" / "card.json").read_text()) == CARD
-    assert (folder / "figures" / "ic_through_time.html").read_text() == "<html>ic</html>"
+    assert (folder / "figures" / "fit.html").read_bytes() == b"<html>ic</html>"
+    assert (folder / "importance.csv").read_bytes() == b"feature,share\n"
+    (learned_from,) = [one.dataset for one in run.inputs.dataset_inputs]
+    assert (learned_from.name, learned_from.digest) == ("some names", "ab" * 18)
+    assert json.loads(learned_from.source) == {"digest": "ab" * 32}
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert experiment.name == "daily/linear"
+    assert folder.is_relative_to(tmp_path / "store" / "artifacts" / "daily" / "linear")
     champion = client.get_model_version_by_alias("daily", "champion")
     assert (champion.version, champion.run_id) in {("2", second), (2, second)}
     assert [path.name for path in tmp_path.iterdir()] == ["store"]  # nothing beside the store

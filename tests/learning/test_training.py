@@ -221,13 +221,20 @@ def test_the_average_of_the_weights_is_what_is_kept():
     assert all(torch.isfinite(one).all() for one in averaged[0].values())
 
 
-def test_a_step_size_is_found_before_the_training_and_leaves_no_trace():
+def test_a_step_size_is_found_before_the_training_and_leaves_no_trace(capfd):
     found, again = fit([1, 2], find_rate=1), fit([1, 2], find_rate=1)
     rate = found[0].facts["learning_rate"]
     assert 1e-5 <= rate <= 1e-1
     assert [one.weights for one in found] == [one.weights for one in again]
     named = fit([1, 2], learning_rate=rate)
     assert [one.weights for one in named] == [one.weights for one in found]
+    assert capfd.readouterr() == ("", ""), "nor a bar"
+
+
+def test_memory_that_is_kept_between_steps_changes_no_weight(monkeypatch):
+    kept = fit([1, 2], dropout=0.2)
+    monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))  # another library than glibc
+    assert [one.weights for one in fit([1, 2], dropout=0.2)] == [one.weights for one in kept]
 
 
 def test_dropout_is_at_work_in_training_after_a_validation_too(monkeypatch):

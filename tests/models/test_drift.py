@@ -5,8 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from tasks.learning.panel import Panel
-from tasks.models.drift import drift_of, feature_shifts
+from tasks.models.drift import drift_of, feature_shifts, watch_since
 from tasks.statistics.drift import STATES, Decay, Stability, State
 
 EVERY: tuple[State | None, ...] = (None, *STATES)
@@ -25,14 +24,15 @@ def skill(state: State | None) -> Decay:
     return Decay(state, 9.0, 8.0, 12.0, 0.03, 0.1, 0.15, np.zeros(1))
 
 
-def panel(sessions: int = 320, *, shift: float = 0.0) -> Panel:
+DAYS = tuple(date(2023, 1, 1) + timedelta(days=day) for day in range(320))
+
+
+def drawn(*, shift: float = 0.0) -> dict[str, np.ndarray]:
+    """Return three features of 25 names, of which one moves after 260 of 320 sessions."""
     dice = np.random.default_rng(1)
-    days = tuple(date(2023, 1, 1) + timedelta(days=day) for day in range(sessions))
-    features_NTF = dice.standard_normal((25, sessions, 3)).astype(np.float32)
-    features_NTF[:, 260:, 1] += shift
-    member_TN = np.ones((sessions, 25), bool)
-    names = tuple(f"N{name:02}" for name in range(25))
-    return Panel(days, names, ("a", "b", "c"), features_NTF, member_TN)
+    tables = {name: dice.standard_normal((len(DAYS), 25)) for name in "abc"}
+    tables["b"][260:] += shift
+    return tables
 
 
 @pytest.mark.parametrize(
@@ -80,29 +80,43 @@ def test_the_reason_names_the_feature_and_the_numbers():
 
 
 def test_a_feature_that_moved_lately_is_found_and_the_others_are_not():
-    moved = panel(shift=0.7)
-    states = {one.name: one.state for one in feature_shifts(moved, as_of=moved.sessions[-1])}
-    assert states == {"a": "steady", "b": "drifted", "c": "steady"}
+    found = feature_shifts(drawn(shift=0.7), DAYS, as_of=DAYS[-1])
+    assert {one.name: one.state for one in found} == {"a": "steady", "b": "drifted", "c": "steady"}
 
 
 def test_what_comes_after_the_close_moves_no_shift_and_so_does_no_name_that_is_no_member():
-    before = panel()
-    found = feature_shifts(before, as_of=before.sessions[309])
-    after = panel()
-    after.features_NTF[:, 310:] = 50.0
-    after.member_TN[310:, 3:] = False
-    assert feature_shifts(after, as_of=before.sessions[309]) == found
-    wider = before._replace(
-        instruments=(*before.instruments, "OUT"),
-        features_NTF=np.concatenate([before.features_NTF, before.features_NTF[:1] + 9]),
-        member_TN=np.pad(before.member_TN, ((0, 0), (0, 1))),
-    )
-    assert feature_shifts(wider, as_of=before.sessions[309]) == found
+    tables = drawn()
+    found = feature_shifts(tables, DAYS, as_of=DAYS[309])
+    for name in tables:
+        tables[name][310:] = 50.0
+        tables[name] = np.hstack([tables[name], np.full((len(DAYS), 1), np.nan)])
+    tables["a"][310:, 3:] = np.inf
+    assert feature_shifts(tables, DAYS, as_of=DAYS[309]) == found
 
 
 def test_too_few_sessions_give_no_shifts_and_an_unknown_session_is_refused():
-    short = panel(299)
-    assert feature_shifts(short, as_of=short.sessions[-1]) == []
-    assert len(feature_shifts(panel(300), as_of=panel(300).sessions[-1])) == 3
-    with pytest.raises(ValueError, match="2020-01-01 is no session of the panel"):
-        feature_shifts(short, as_of=date(2020, 1, 1))
+    assert feature_shifts(drawn(), DAYS, as_of=DAYS[298]) == []
+    assert len(feature_shifts(drawn(), DAYS, as_of=DAYS[299])) == 3
+    assert feature_shifts({}, DAYS, as_of=DAYS[299]) == []
+    with pytest.raises(ValueError, match="2020-01-01 is no session of the features"):
+        feature_shifts(drawn(), DAYS, as_of=date(2020, 1, 1))
+
+
+def test_a_feature_that_is_told_too_seldom_is_left_out_and_values_without_end_count_as_none():
+    tables = drawn()
+    usual = feature_shifts(tables, DAYS, as_of=DAYS[-1])
+    tables["gone"] = np.where(np.arange(len(DAYS))[:, None] < 270, tables["a"], np.nan)
+    tables["never"] = np.full_like(tables["a"], np.nan)
+    tables["young"] = np.where(np.arange(len(DAYS))[:, None] > 150, tables["a"], -np.inf)
+    assert feature_shifts(tables, DAYS, as_of=DAYS[-1]) == usual
+
+
+def test_a_watch_begins_with_the_reign_and_anew_after_a_year():
+    days = [date(2023, 1, 1) + timedelta(days=day) for day in range(600)]
+    assert [watch_since(days[:count]) for count in (1, 260, 261, 520, 521)] == [
+        days[0],
+        days[0],
+        days[260],
+        days[260],
+        days[520],
+    ]

@@ -12,7 +12,7 @@ from conf.schema import Contest, Recipe
 from tasks.learning.panel import Panel
 from tasks.models.baselines import BASELINES, trees
 from tasks.models.fitting import Fit, Model, fit_recipe, load_fit, score_sessions
-from tasks.models.importance import contributions, permutation_importance
+from tasks.models.importance import contributions, permutation_importance, told_by_weights
 from tasks.models.nets import NETS
 from tasks.statistics.ic import rank_ic_series
 
@@ -40,8 +40,9 @@ def fitted(model: str) -> Model:
 
 
 @cache
-def fit_of(model: str) -> Fit:
-    recipe = Recipe(name=model, model=model, settings=QUICK.get(model, {}))
+def fit_of(model: str, *, seed: int = 1, seeds: int = 1) -> Fit:
+    settings = QUICK.get(model, {})
+    recipe = Recipe(name=model, model=model, settings=settings, seed=seed, seeds=seeds)
     contest = Contest(
         title="test", source="sample", universe="all", features="price", first_fit=40,
         refit_every=20, horizon=2, candidates=(recipe,),
@@ -167,3 +168,41 @@ def test_parts_of_ridge_are_the_shapley_values_of_its_definition():
 def test_nets_say_what_there_is_instead(model):
     with pytest.raises(ValueError, match=rf"known for {model} .*use permutation_importance"):
         contributions(fitted(model), market()[0], DAYS[FITTED:])
+
+
+@pytest.mark.parametrize("model", TAUGHT)
+def test_weights_say_which_feature_they_use_most(model):
+    made = fit_of(model)
+    share = told_by_weights(made.recipe, made.card["columns"], made.weights)
+    assert list(share) == list(COLUMNS)
+    assert sum(share.values()) == pytest.approx(1)
+    assert share["much"] > 2 * share["little"] > 4 * share["nothing"]
+
+
+@pytest.mark.parametrize("model", ["lightgbm", "random_forest"])
+def test_the_gain_of_trees_is_the_one_their_library_tells(model):
+    import lightgbm
+
+    made = fit_of(model)
+    gain_F = lightgbm.Booster(model_str=made.weights.decode()).feature_importance("gain")
+    share = told_by_weights(made.recipe, COLUMNS, made.weights)
+    np.testing.assert_allclose(list(share.values()), gain_F / gain_F.sum(), rtol=1e-6)
+
+
+def test_of_several_seeds_the_mean_share_counts():
+    each = [fit_of("lightgbm", seed=seed) for seed in (1, 2)]
+    both = fit_of("lightgbm", seeds=2)
+    shares = [told_by_weights(one.recipe, COLUMNS, one.weights) for one in (*each, both)]
+    assert shares[0] != shares[1]
+    for name in COLUMNS:
+        assert shares[2][name] == pytest.approx((shares[0][name] + shares[1][name]) / 2)
+
+
+def test_weights_that_weigh_nothing_share_nothing():
+    made = fit_of("equal")
+    assert set(told_by_weights(made.recipe, COLUMNS, made.weights).values()) == {0.0}
+
+
+def test_weights_of_nets_say_nothing():
+    made = fit_of("linear")
+    assert told_by_weights(made.recipe, COLUMNS, made.weights) == {}

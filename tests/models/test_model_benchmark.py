@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tasks.learning.panel import Panel
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -41,6 +43,12 @@ def test_the_last_year_judges_and_the_one_before_stops(tmp_path, panel_of_file):
 def test_too_short_a_file_is_named(tmp_path, panel_of_file):
     days = weekdays(date(2016, 11, 1), date(2017, 12, 11))
     with pytest.raises(ValueError, match="Too few sessions for train, valid"):
+        panel_of_file["split"](days, calendar(tmp_path, days), warm_up=60)
+
+
+def test_less_to_learn_from_than_to_stop_by_is_refused(tmp_path, panel_of_file):
+    days = weekdays(date(2015, 1, 5), date(2017, 12, 11))
+    with pytest.raises(ValueError, match="takes four years of bars or a shorter warm-up"):
         panel_of_file["split"](days, calendar(tmp_path, days), warm_up=60)
 
 
@@ -101,6 +109,36 @@ def test_a_year_that_judges_moves_no_fit(tmp_path):
     for name in ("lightgbm", "ridge"):
         assert one[name]["recipe"] == other[name]["recipe"], "tuned by what came before"
         assert one[name]["facts"] == other[name]["facts"]
-        assert one[name]["metrics"] != other[name]["metrics"]
+        assert one[name]["figures"] != other[name]["figures"]
         assert one[name]["facts"]["stretches"]["valid_last"] < "2016-12-30"
-    assert one["ridge"]["paired"]["count"] > 200
+    assert one["ridge"]["figures"]["sessions"] > 200
+    assert one["lightgbm"]["figures"]["difference"] is None, "held against itself"
+
+
+def test_less_to_learn_from_leaves_what_judges_and_small_shares_lie_in_larger_ones():
+    curve = runpy.run_path(str(ROOT / "benchmarks" / "learning_curve.py"))
+    days = weekdays(date(2014, 1, 2), date(2017, 12, 11))
+    label = np.random.default_rng(2).normal(size=(len(days), 40))
+    splits = {
+        "train": [day for day in days if day.year < 2016],
+        "valid": [day for day in days if day.year == 2016],
+        "test": [day for day in days if day.year == 2017],
+    }
+    names = tuple(f"N{place}" for place in range(40))
+    panel = Panel(tuple(days), names, (), np.zeros((40, len(days), 0)), label > -9)
+    on = curve["Ground"](panel, {1: label}, label, splits, "pass")
+
+    def kept(share: float, years: int) -> tuple[set[int], date]:
+        less = curve["narrowed"](on, curve["Part"](share, years))
+        assert less.splits["test"] == splits["test"]
+        assert np.array_equal(less.label_TN, label)
+        at, names = np.nonzero(np.isfinite(less.known[1]))
+        assert less.splits["train"][0] == days[at.min()]
+        return set(names.tolist()), days[at.min()]
+
+    few, all_years = kept(0.25, 2)
+    more, _ = kept(0.5, 2)
+    assert (len(few), len(more), all_years) == (10, 20, days[0])
+    assert few < more
+    every, newest = kept(1.0, 1)
+    assert (len(every), newest) == (40, date(2015, 1, 1))

@@ -153,6 +153,21 @@ def test_stacked_nets_each_leave_out_channels_of_their_own(name):
     assert not torch.allclose(second, third)
 
 
+@every_net
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_search_finds_ranges_whose_ends_are_nets_too(name, end):
+    known = NetLearner(NETS[name]()).known
+    searched = {key: one.tune[end] for key, one in known.items() if one.tune is not None}
+    own = searched.keys() & NETS[name]().known.keys()
+    assert {"learning_rate", "weight_decay"} <= searched.keys()
+    assert len(own) >= 3 or name == "linear", "a linear net has nothing else to choose"
+    settings = settled(searched, known, model=name)
+    net = NETS[name]().build(FEATURES, settings).eval()
+    with torch.inference_mode():
+        score = net(stretch(net, settings, 5, 2), torch.ones(5, 2, dtype=torch.bool))
+    assert torch.isfinite(score).all()
+
+
 def knows_by_heart(name: str, loss: str) -> bool:
     """Return whether the one session a net has learned from is ranked without a fault, and fits."""
     learner = NetLearner(NETS[name]())
@@ -166,11 +181,11 @@ def knows_by_heart(name: str, loss: str) -> bool:
     label[-1] = rng.normal(size=8)
     label = standardised_labels(label, np.ones_like(label, bool), min_names=2)
     only = np.array([look_back - 1])
-    learned = learner.fit(
+    (learned,) = learner.fit_seeds(
         Examples(features, np.ones_like(label, bool), label, only, only),
         settings=settings,
         loss=loss,
-        seed=1,
+        seeds=[1],
         threads=1,
         accelerator="cpu",
     )

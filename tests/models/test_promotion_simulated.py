@@ -43,6 +43,15 @@ def test_of_1000_years_without_a_better_recipe_64_at_most_promote(bench, shape):
 
 
 @pytest.mark.slow
+def test_a_second_year_whose_window_has_moved_on_promotes_no_more_than_the_first(bench):
+    case = bench["Case"]("overlapping")
+    years = bench["simulated"](case, years=500, seed=4, looks=2 * bench["LOOKS"])
+    wrong, reached = bench["second"](years)
+    assert reached > 450
+    assert wrong <= 36  # of 475 more have a chance of 1 in 100 at 5 %
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_edge_of_a_hundredth_is_found_at_the_first_look_in_four_years_of_five(bench, shape):
     case = bench["Case"](shape, better=1)

@@ -1,5 +1,6 @@
 """A title counts from its session on, and a refit keeps it only where its scores make sense."""
 
+import math
 from datetime import date, timedelta
 
 import numpy as np
@@ -48,12 +49,21 @@ def test_a_title_may_go_back():
     "idle",
     [
         Decision(BETWEEN, "a", "holds it already"),
-        Decision(BETWEEN, "c", "no candidate"),
         Decision(date(2023, 1, 1), "b", "before the first fit"),
     ],
 )
 def test_what_changes_nothing_asks_for_no_fit(idle):
     assert held(idle) == held()
+
+
+def test_a_title_given_to_one_that_is_no_candidate_any_more_is_named_and_the_past_stays():
+    gone = Decision(BETWEEN, "c", "why"), Decision(DAYS[3], "a", "back")
+    with pytest.raises(LookupError, match=f"given to 'c' \\(since {BETWEEN}\\).* put it back"):
+        held(*gone)
+    with pytest.raises(LookupError, match=r"'z' .*there is: a, b"):
+        titles(DAYS, [], first="z", candidates=NAMES)
+    early = Decision(date(2023, 1, 1), "c", "before the first fit")
+    assert held(early) == held()
 
 
 def test_later_decisions_and_sessions_never_move_earlier_titles():
@@ -62,6 +72,7 @@ def test_later_decisions_and_sessions_never_move_earlier_titles():
     assert later[: len(early)] == early
 
 
+NO_NUMBER = "its loss on validation is not finite"
 SCORES = np.random.default_rng(1).normal(size=200)
 
 
@@ -85,10 +96,24 @@ def test_a_refit_like_the_one_before_is_believed_and_its_numbers_are_told():
         (refit(-SCORES), "it turns the order of names round (rank correlation -1.00)"),
         (refit(loss=2.1), "its loss is 2.1, that of the fit before 1"),
         (refit(loss=0.4), "its loss is 0.4, that of the fit before 1"),
+        (refit(loss=math.nan), "its loss on validation is not finite"),
+        (refit(loss=None)._replace(card={"curves": {"valid_loss": [math.nan, 1.0]}}), NO_NUMBER),
+        (refit(loss=None)._replace(card={"curves": {"valid_loss": [1.0, None]}}), NO_NUMBER),
     ],
 )
 def test_a_refit_that_makes_no_sense_is_at_fault_and_says_why(fresh, fault):
     assert sane(fresh, refit()).fault == fault
+
+
+@pytest.mark.parametrize(("names", "told"), [(0, "no name is"), (1, "one name alone is")])
+def test_a_refit_without_names_in_common_with_the_last_fit_cannot_be_believed(names, told):
+    found = sane(refit(SCORES[:names]), refit(SCORES[:names]))
+    assert found.fault == f"{told} scored by it and by the fit before: nothing to judge"
+    assert found.names == names
+
+
+def test_a_last_fit_without_a_number_for_a_loss_keeps_no_better_one_out():
+    assert sane(refit(loss=1.0), refit(loss=math.nan)).fault == ""
 
 
 def test_scores_that_have_nothing_to_do_with_the_last_are_no_fault():

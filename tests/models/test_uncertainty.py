@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from conf.schema import Recipe
 from tasks.learning.panel import Panel, standardised_labels
 from tasks.models import uncertainty
-from tasks.models.fitting import Model
+from tasks.models.fitting import Model, score_sessions
 from tasks.models.uncertainty import (
     Intervals,
     calibrated,
     conformal_quantile,
     coverage_gap,
     intervals,
+    scores_and_spreads,
     seed_spread,
-    seed_spreads,
 )
 
 
@@ -200,7 +200,7 @@ def test_the_spread_over_seeds_is_that_of_standardised_scores_and_unknown_for_on
         seed_spread(score_NS[:, 0])
 
 
-def test_spreads_are_given_for_the_members_of_each_session_and_null_for_one_seed():
+def test_spreads_stand_beside_the_scores_of_the_members_of_each_session_and_null_for_one_seed():
     sessions = tuple(date(2024, 1, 1) + timedelta(days=day) for day in range(4))
     features_NTF = np.random.default_rng(10).standard_normal((3, 4, 2)).astype(np.float32)
     member_TN = np.ones((4, 3), bool)
@@ -222,11 +222,16 @@ def test_spreads_are_given_for_the_members_of_each_session_and_null_for_one_seed
             lambda: None,
         )
 
-    found = seed_spreads(model(2), panel, sessions[2:])
+    found = scores_and_spreads(model(2), panel, sessions[2:])
     assert found["instrument"].to_list() == ["A", "B", "C", "A", "C"]
     last = seed_spread(features_NTF[[0, 2], 3].astype(float))
     np.testing.assert_allclose(found["seed_spread"].to_numpy()[3:], last)
-    assert seed_spreads(model(1), panel, sessions[2:])["seed_spread"].null_count() == 5
+    scores = found.drop("seed_spread")
+    assert scores.equals(score_sessions(model(2), panel, sessions[2:]))
+    assert scores_and_spreads(model(1), panel, sessions[2:])["seed_spread"].null_count() == 5
+    features_NTF[1, 2, 1] = np.nan
+    with pytest.raises(ValueError, match="planted gave scores that are not finite on 2024-01-03"):
+        scores_and_spreads(model(2), panel, sessions[2:])
 
 
 def test_odd_inputs_are_refused():

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from conf.schema import ClusterSelection, Contest, Recipe
+from conf.schema import Contest, Recipe, UnivariateSelection
 from tasks.learning.panel import Panel
 from tasks.learning.tuning import Effort, Trial
 from tasks.models.tuning import path_means, tune
@@ -100,9 +100,25 @@ def test_labels_that_judge_a_fold_teach_it_nothing(validation):
 
 
 def test_features_are_chosen_inside_each_fold():
-    on = made(*market(), KINDS[0])
-    recipe = RIDGE.model_copy(update={"selection": ClusterSelection(kind="clusters")})
-    assert ics(on, recipe) == ics(on)  # three that have nothing in common are three clusters
+    """One feature foretells until the first fold is judged, another from then on."""
+    panel, label = market()
+    turn = int(made(panel, label, KINDS[0]).folds[0].tests[0][0])
+    told_by_b = 3 * panel.features_NTF[:, :, 1].T
+
+    def first_fold(since: int, columns: tuple[int, ...], recipe: Recipe = RIDGE):
+        turned = np.where(np.arange(len(DAYS))[:, None] < since, label, told_by_b)
+        names = tuple(panel.columns[place] for place in columns)
+        narrow = panel._replace(
+            columns=names, features_NTF=np.ascontiguousarray(panel.features_NTF[:, :, columns])
+        )
+        return ics(made(narrow, turned, KINDS[0]), recipe)[0]
+
+    chooses = RIDGE.model_copy(
+        update={"selection": UnivariateSelection(kind="univariate", least=1)}
+    )
+    assert first_fold(turn, (0, 1, 2), chooses) == first_fold(turn, (0,))
+    assert first_fold(turn, (0, 1, 2), chooses) != first_fold(turn, (0, 1))
+    assert first_fold(0, (0, 1, 2), chooses) == first_fold(0, (1,))  # b, where it was seen
 
 
 def test_only_the_newest_sessions_count_where_a_contest_says_so():

@@ -40,6 +40,22 @@ RECORD = {
     "shrunk_ic": 0.0,
     "rank_ic": 0.0052,
     "rank_ic_error": 0.0085,
+    "half_width": 1.56,
+    "covered": 0.9012,
+}
+
+DRIFT = {
+    "factor": 1.0,
+    "hold": False,
+    "features": "steady",
+    "feature": "volatility_252",
+    "shift": 0.041,
+    "luck": 0.052,
+    "judged": 36,
+    "skill": "steady",
+    "highest": 4.31,
+    "watch": 12.6,
+    "alarm": 19.2,
 }
 
 
@@ -154,5 +170,6 @@ def morning(**changes: Any) -> Morning:
         nav=pl.DataFrame({"session": days, "nav": nav}),
         record=RECORD,
         ic=pl.DataFrame({"session": sessions(900), "ic": ics}),
+        drift=DRIFT,
     )
     return page._replace(**changes)

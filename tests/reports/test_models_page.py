@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
+from tasks.reports.importance import Rests
 from tasks.reports.models import Champion, Told, models_page
 
 DAYS = [date(2021, 1, 4) + timedelta(days=number) for number in range(30)]
@@ -26,7 +27,7 @@ TOLD = Told(
     label="sector_neutral",
     trades_at="open",
     cost=0.001,
-    champion=Champion("ridge", DAYS[4], "promote by ann: <simpler>", DAYS[9]),
+    champion=Champion("ridge", DAYS[4], "promote by operator: <simpler>", DAYS[9]),
     looks=pl.DataFrame([LOOK]),
     trials=1234,
     hurdle=4.1,
@@ -55,8 +56,8 @@ def daily() -> pl.DataFrame:
     )
 
 
-def page(told: Told = TOLD) -> str:
-    return models_page(models(), daily(), told)
+def page(told: Told = TOLD, rests: Rests | None = None) -> str:
+    return models_page(models(), daily(), told, rests)
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +110,23 @@ def test_asks_nothing_of_any_network_and_escapes_what_data_brings(whole):
         assert raw not in body
     assert "&lt;tcn&gt;" in body
     assert "nan" not in body.lower()
+
+
+def test_says_what_the_champion_rests_on_or_that_nobody_can_know_yet():
+    assert "Too few labels are known since its first compared fit." in page()
+    table = pl.DataFrame(
+        {
+            "feature": ["<return_5>", "volume"],
+            "lost": [0.0123, None],
+            "error": [0.0045, None],
+            "t": [2.7333, None],
+            "part": [0.25, None],
+        }
+    )
+    told = page(rests=Rests(table, DAYS[9], 20, 0.0321))
+    assert "What ridge rests on" in told
+    assert "20 later sessions" in told
+    assert "&lt;return_5&gt;" in told
+    assert "<return_5>" not in told
+    assert "+0.0123" in told
+    assert "25.0" in told

@@ -230,7 +230,7 @@ def test_contests_and_models_are_clean(name):
 def test_a_contest_whose_recipe_selects_features_has_sessions_enough_to_do_so(short, kind, horizon):
     recipe = Recipe(name="ridge", model="ridge", selection={"kind": kind})
     rules = contest(horizon=horizon, candidates=(recipe,))
-    target = tasks_audit._of_contest("selects", rules, ALL, "open")
+    target = tasks_audit.target_of_contest("selects", rules, ALL, "open")
     told = target.studies[0].claims(target.tape).known
     assert told["scores of ridge"]["fitted_on"].n_unique() > 1
 

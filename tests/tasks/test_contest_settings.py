@@ -48,3 +48,37 @@ def test_refuses_what_makes_no_sense(keys, told):
 )
 def test_takes_a_beta_where_something_is_neutral_to_it(keys):
     assert contest(beta="beta_252", **keys).beta == "beta_252"
+
+
+def test_a_recipe_learns_from_labels_of_its_own_or_of_its_contest():
+    rules = contest(
+        horizon=5,
+        candidates=[
+            {"name": "weekly", "model": "ridge"},
+            {"name": "daily", "model": "ridge", "learn_horizon": 1},
+        ],
+    )
+    assert [rules.horizon_of(recipe) for recipe in rules.candidates] == [5, 1]
+    assert rules.horizons == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        ({"model": "ridge", "learn_horizon": 6}, "the contest's labels look 5 ahead"),
+        ({"model": "ridge", "learn_horizon": 0}, "greater than or equal to 1"),
+        (
+            {
+                "model": "ensemble",
+                "members": [
+                    {"name": "one", "model": "ridge", "learn_horizon": 1},
+                    {"name": "two", "model": "lightgbm"},
+                ],
+            },
+            "members of an ensemble learn from its labels",
+        ),
+    ],
+)
+def test_labels_that_come_too_late_or_differ_within_an_ensemble_are_refused(recipe, told):
+    with pytest.raises(ValueError, match=told):
+        contest(horizon=5, candidates=[{"name": "first", **recipe}])

@@ -19,6 +19,7 @@ def rows(table: str) -> pl.DataFrame:
         told |= {"known_on": [EARLY, LATE]}
     if table.startswith("forecasts"):
         told = {"session": [EARLY, LATE], "instrument": ["A", "A"], "score": [0.1, 0.2]}
+        told |= {one: [None, None] for one in ("seed_spread", "expected", "half_width")}
         told |= {"recipe": ["a", "a"], "weights_hash": ["b", "b"], "fitted_on": [EARLY, EARLY]}
     return pl.DataFrame(told)
 

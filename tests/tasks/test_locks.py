@@ -39,11 +39,12 @@ def features_while(looking) -> None:
 
 
 def forecasts_while(looking) -> None:
-    """Score and measure, and look on at the end of each."""
+    """Score and measure, and judge the drift, and look on at the end of each."""
+    verdict = {DAY: {"factor": 1.0, "reason": "steady"}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forecast, "champions", lambda *_: pl.DataFrame({"one": [1]}))
-        patch.setattr(forecast, "_score_missing", lambda *_: looking() or 0)
-        patch.setattr(forecast, "_measure_missing", lambda *_: looking() or 0)
+        patch.setattr(forecast, "_brought_up", lambda *_: looking() or (0, 0))
+        patch.setattr(forecast, "judge_drift", lambda *_: looking() or verdict)
         forecast.forecast_contest.fn("tiny", DAY)
 
 

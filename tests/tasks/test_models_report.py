@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +10,10 @@ from typer.testing import CliRunner
 from conf.schema import BPS
 from flows.cli import app
 from tasks import models_report, promote
-from tasks.models_report import report_models
+from tasks.importance import rests_on
+from tasks.models_report import _panel, report_models
+from tasks.settings import load_contest, open_shelf
+from tasks.train import refits
 from tests.house import CONTEST, House
 
 FIRST, SECOND = date(2020, 12, 17), date(2020, 12, 18)
@@ -58,6 +62,30 @@ def test_the_page_and_the_table_hold_every_candidate_on_the_same_rows(house):
     assert told.looks["verdict"][0] == "insufficient evidence"
     assert f">{told.looks['detectable'][0]:.4f}</td>" in shown
     assert "unknown<small>MLflow does not say" in shown
+    assert "<h2>What lightgbm rests on</h2>" in shown
+
+
+@pytest.mark.slow
+def test_what_a_model_rests_on_is_asked_of_every_feature_by_sessions_after_its_fit(house):
+    with house.open():
+        rules, compared = load_contest("tiny"), refits("tiny", FIRST)[-2:]
+        panel, label_TN = _panel("tiny", rules, rules.candidates, compared, FIRST)
+        found = rests_on("tiny", rules, "lightgbm", compared, panel, label_TN)
+        card, _ = open_shelf().load("tiny", "lightgbm", found.fitted_on)
+        assert sorted(found.table["feature"]) == sorted(card["columns"])
+        assert found.table["part"].sum() == pytest.approx(1)
+        assert found.table["lost"].is_sorted(descending=True)
+        fitted_at = panel.sessions.index(found.fitted_on)
+        before_TN = label_TN.copy()
+        before_TN[:fitted_at] = -before_TN[:fitted_at]
+        again = rests_on("tiny", rules, "lightgbm", compared, panel, before_TN)
+        assert again.table.equals(found.table, null_equal=True)
+        after_TN = label_TN.copy()
+        after_TN[fitted_at:] = -after_TN[fitted_at:]
+        other = rests_on("tiny", rules, "lightgbm", compared, panel, after_TN)
+        assert other.rank_ic == pytest.approx(-found.rank_ic)
+        after_TN[panel.sessions.index(compared[0]) + 5 :] = np.nan
+        assert rests_on("tiny", rules, "lightgbm", compared, panel, after_TN) is None
 
 
 @pytest.mark.slow

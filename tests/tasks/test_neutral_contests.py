@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from tasks import ingest, judge, prepare
-from tasks.forecast import record_known
 from tasks.market.lake import Lake
 from tasks.panels import panel_of
+from tasks.realised import record_known
 from tasks.roster import Roster
 from tasks.settings import load_contest, open_lake
 from tests.house import CONTEST
@@ -48,7 +48,7 @@ def sessions(lake: Lake) -> list[date]:
 def made(contest: str):
     """Return the panel of the last sessions, and its labels as known at the last."""
     panel, known = panel_of(contest, sessions(open_lake()), NIGHT, fits=[NIGHT])
-    return panel, known[NIGHT]
+    return panel, known[NIGHT, load_contest(contest).horizon]
 
 
 def test_labels_are_less_the_mean_of_the_sector_that_was_known_then(prepared):

@@ -100,7 +100,8 @@ def test_nothing_that_comes_after_the_session_moves_anything(build, house, night
     assert files_of(current(other.data, "tiny")) == files_of(history(house.data, "tiny")[0])
 
 
-MADE = ("features/price", "forecasts/tiny", "records/tiny", "champions", "ledger/tiny")
+MADE = ("features/price", "forecasts/tiny", "records/tiny", "residuals/tiny", "drift/tiny")
+MADE += ("champions", "ledger/tiny")
 
 
 def _until(frame: pl.DataFrame, session: date) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import numpy as np
 from lightgbm.basic import LightGBMError
 from numpy.typing import NDArray
 
-from tasks.learning.model import Array, Explainer, Learner, Scorer, Value
+from tasks.learning.model import Array, Explainer, OneByOne, Scorer, Value
 
 OPENING = b"tree\nversion="
 CLOSING = b"\nend of parameters"
@@ -21,7 +21,7 @@ AVERAGED = b"\naverage_output\n"  # in the head of a forest, whose score is the 
 Parameters = dict[str, float | int | str | bool]
 
 
-class Trees(Learner):
+class Trees(OneByOne):
     """A learner whose fit is a booster's text; how its trees are grown, it says itself."""
 
     suffix: ClassVar[str] = "txt"

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from tasks.learning.model import Array, Explainer, Learner, Scorer, Value
+from tasks.learning.model import Array, Explainer, OneByOne, Scorer, Value
 
 KEY = "coefficient"
 
 
-class WeightedSum(Learner):
+class WeightedSum(OneByOne):
     """A learner whose fit is one coefficient a feature; how they are found, it says itself."""
 
     suffix: ClassVar[str] = "safetensors"

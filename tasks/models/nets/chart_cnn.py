@@ -40,14 +40,17 @@ class ChartCnn(Net):
     """
 
     known: ClassVar[Mapping[str, Setting]] = {
-        "look_back": Setting(20, 7, 60, "sessions in a picture"),
+        "look_back": Setting(20, 7, 60, "sessions in a picture", (10, 40), True),
         "rows": Setting(16, 9, 64, "pixels from a chart's lowest to its highest value"),
-        "lines": Setting(2, 1, 16, "charts of running sums"),
+        "lines": Setting(2, 1, 16, "charts of running sums", (1, 4)),
         "bars": Setting(1, 1, 16, "charts of single sessions"),
-        "channels": Setting(8, 2, 64, "filters of the first convolution"),
-        "dropout": Setting(0.1, 0.0, 0.9, "share of the last inputs left out while training"),
+        "channels": Setting(8, 2, 64, "filters of the first convolution", (4, 16), True),
+        "dropout": Setting(
+            0.1, 0.0, 0.9, "share of the last inputs left out while training", (0.0, 0.5)
+        ),
     }
     stacks: ClassVar[bool] = False
+    segment: ClassVar[int] = 8
 
     def __init__(
         self,
@@ -100,7 +103,9 @@ class ChartCnn(Net):
     def pictures(self, moves_KNLC: Tensor) -> Tensor:
         """Return the charts (K, N, rows, L, C), ink being 1; the lowest row comes first."""
         lines, bars = moves_KNLC[..., : self.lines], moves_KNLC[..., self.lines :]
-        chart_KNLC = torch.cat([lines.cumsum(dim=2), bars], dim=-1)
+        # Not `cumsum`, which has no repeatable kernel on a GPU.
+        upto_LL = torch.ones(2 * lines.shape[2:3], device=lines.device, dtype=lines.dtype).tril()
+        chart_KNLC = torch.cat([upto_LL @ lines, bars], dim=-1)
         floor, top = chart_KNLC.amin(2, keepdim=True), chart_KNLC.amax(2, keepdim=True)
         height_KNLC = (chart_KNLC - floor) * (self.rows / (top - floor).clamp_min(FLAT))
         row_H = torch.arange(self.rows, device=height_KNLC.device, dtype=height_KNLC.dtype)

@@ -31,12 +31,13 @@ class ConvLstm(Net):
     """
 
     known: ClassVar[Mapping[str, Setting]] = {
-        "steps": Setting(8, 2, 60, "steps of the memory"),
-        "kernel": Setting(4, 1, 20, "sessions one step sums up"),
-        "hidden": Setting(32, 4, 256, "width of the stem and the memory"),
-        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training"),
+        "steps": Setting(8, 2, 60, "steps of the memory", (4, 12)),
+        "kernel": Setting(4, 1, 20, "sessions one step sums up", (2, 6)),
+        "hidden": Setting(32, 4, 256, "width of the stem and the memory", (16, 64), True),
+        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training", (0.0, 0.5)),
     }
     stacks: ClassVar[bool] = False
+    segment: ClassVar[int] = 16
 
     def __init__(self, features: int, *, steps: int, kernel: int, hidden: int, dropout: float):
         super().__init__()

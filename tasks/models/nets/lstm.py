@@ -27,11 +27,14 @@ class Lstm(Net):
     """
 
     known: ClassVar[Mapping[str, Setting]] = {
-        "look_back": Setting(20, 2, 250, "sessions one score sees"),
-        "hidden": Setting(32, 4, 256, "width of the memory"),
-        "dropout": Setting(0.1, 0.0, 0.9, "share of the last state left out while training"),
+        "look_back": Setting(20, 2, 250, "sessions one score sees", (10, 40), True),
+        "hidden": Setting(32, 4, 256, "width of the memory", (8, 64), True),
+        "dropout": Setting(
+            0.1, 0.0, 0.9, "share of the last state left out while training", (0.0, 0.5)
+        ),
     }
     stacks: ClassVar[bool] = False
+    segment: ClassVar[int] = 16
 
     def __init__(self, features: int, *, look_back: int, hidden: int, dropout: float):
         super().__init__()

@@ -83,11 +83,14 @@ class Mixer(Net):
     """
 
     known: ClassVar[Mapping[str, Setting]] = {
-        "look_back": Setting(20, 2, 250, "sessions one score sees"),
-        "channels": Setting(16, 4, 256, "indicators the features are brought down to"),
-        "tokens": Setting(8, 1, 64, "market states"),
-        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training"),
+        "look_back": Setting(20, 2, 250, "sessions one score sees", (10, 40), True),
+        "channels": Setting(
+            16, 4, 256, "indicators the features are brought down to", (8, 64), True
+        ),
+        "tokens": Setting(8, 1, 64, "market states", (2, 32), True),
+        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training", (0.0, 0.5)),
     }
+    segment: ClassVar[int] = 16
 
     def __init__(
         self, features: int, *, look_back: int, channels: int, tokens: int, dropout: float

@@ -48,12 +48,13 @@ class Mlp(Net):
     """
 
     known: ClassVar[Mapping[str, Setting]] = {
-        "look_back": Setting(1, 1, 60, "sessions one score sees"),
-        "width": Setting(64, 4, 512, "width of every layer"),
-        "depth": Setting(2, 1, 6, "hidden layers"),
-        "members": Setting(8, 1, 64, "perceptrons that share their matrices"),
-        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training"),
+        "look_back": Setting(1, 1, 60, "sessions one score sees", (1, 5)),
+        "width": Setting(64, 4, 512, "width of every layer", (16, 128), True),
+        "depth": Setting(2, 1, 6, "hidden layers", (1, 3)),
+        "members": Setting(8, 1, 64, "perceptrons that share their matrices", (2, 16), True),
+        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training", (0.0, 0.5)),
     }
+    segment: ClassVar[int] = 16
 
     def __init__(
         self, features: int, *, look_back: int, width: int, depth: int, members: int, dropout: float

@@ -27,10 +27,10 @@ class Tcn(Net):
     """
 
     known: ClassVar[Mapping[str, Setting]] = {
-        "channels": Setting(32, 4, 256, "width of every level"),
-        "levels": Setting(4, 1, 6, "convolutions; the look-back doubles with each"),
+        "channels": Setting(32, 4, 256, "width of every level", (8, 64), True),
+        "levels": Setting(4, 1, 6, "convolutions; the look-back doubles with each", (2, 5)),
         "kernel": Setting(3, 2, 7, "sessions one convolution looks at"),
-        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training"),
+        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training", (0.0, 0.5)),
     }
 
     def __init__(self, features: int, *, channels: int, levels: int, kernel: int, dropout: float):

@@ -56,13 +56,14 @@ class Transformer(Net):
     """
 
     known: ClassVar[Mapping[str, Setting]] = {
-        "look_back": Setting(20, 1, 250, "sessions in a token"),
+        "look_back": Setting(20, 1, 250, "sessions in a token", (10, 40), True),
         "width": Setting(32, 4, 256, "width of a token"),
         "heads": Setting(2, 1, 16, "parts of the width that attend on their own"),
-        "blocks": Setting(2, 1, 6, "rounds of attention"),
-        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training"),
+        "blocks": Setting(2, 1, 6, "rounds of attention", (1, 3)),
+        "dropout": Setting(0.1, 0.0, 0.9, "share of channels left out while training", (0.0, 0.5)),
     }
     stacks: ClassVar[bool] = False
+    segment: ClassVar[int] = 16
 
     def __init__(
         self, features: int, *, look_back: int, width: int, heads: int, blocks: int, dropout: float

@@ -1,0 +1,97 @@
+"""A night's training leaves nothing behind, and hands on what its recipes said then."""
+
+import logging
+from datetime import date
+
+import numpy as np
+import pytest
+
+from tasks import proofs, train
+from tasks.models import fitting, promotion
+from tasks.settings import calendar, load_contest, open_lake
+
+FIRST, SECOND = date(2020, 12, 17), date(2020, 12, 18)
+COMPARE = train._compare  # as it is: the house's tests leave it out
+
+
+@pytest.fixture
+def looking(monkeypatch):
+    """Let the night look at its challengers, and MLflow be told nothing."""
+    monkeypatch.setattr(train, "_compare", COMPARE)
+    monkeypatch.setattr(train, "tell_mlflow", lambda *_: [])
+    monkeypatch.setattr("tasks.looks.trials_since", lambda *_: {})
+
+
+def test_what_a_broken_off_fit_of_other_inputs_left_goes_when_a_fit_of_its_recipe_ends(
+    build, monkeypatch
+):
+    with build("scratch").open():
+        rules = load_contest("tiny")
+    this, next_one = (train.Due(rules.candidates[1], day, "inputs") for day in (FIRST, SECOND))
+    own, waiting = train._scratch("tiny", this), train._scratch("tiny", next_one)
+    stale, other = own.parent / "2020-12-17-other", own.parent.parent / "lightgbm" / "2020-12-17-x"
+    for folder in (own, waiting, stale, other):
+        folder.mkdir(parents=True)
+        (folder / "checkpoint").write_text("x")
+
+    class Shelf:
+        def save(self, *_, **__):
+            assert stale.exists()
+
+    monkeypatch.setattr(fitting, "fit_recipe", lambda *_, **__: None)
+    monkeypatch.setattr(train, "open_shelf", Shelf)
+    train._fit("tiny", rules, this, None, None, [waiting])
+    assert [one.exists() for one in (own, waiting, stale, other)] == [False, True, False, True]
+
+
+@pytest.mark.slow
+def test_a_night_walks_its_book_with_what_both_recipes_said_then(build, looking, monkeypatch):
+    asked: list[promotion.Proof] = []
+
+    def examines(challengers, *, examine, **known):
+        asked.append(examine("ridge"))
+        return judge(challengers, examine=examine, **known)
+
+    judge = promotion.judge
+    monkeypatch.setattr(promotion, "judge", examines)
+    monkeypatch.setattr(proofs, "leak_of", lambda *_: (False, ""))
+    with build("walked").open():
+        build("walked").forecast(FIRST)
+        row = open_lake().read("promotions/tiny").row(0, named=True)
+        days = calendar("XNYS").sessions(row["since"], row["session"])
+    (proof,) = asked
+    assert proof.leak_found is False
+    assert (proof.calibrated, proof.why) == (None, "too few sessions judge its intervals")
+    assert len(proof.net["tiny"]) == len(days) - 1
+    assert np.isfinite(proof.net["tiny"]).all()
+    assert proof.net["tiny"].std() > 0
+
+
+@pytest.mark.slow
+def test_a_challenger_that_cannot_be_fitted_delays_no_title(build, looking, monkeypatch, caplog):
+    whole = fitting.fit_recipe
+
+    def fails(recipe, *given, **more):
+        if recipe.name == "ridge":
+            raise ValueError("its loss is no number")
+        return whole(recipe, *given, **more)
+
+    house = build("torn")
+    monkeypatch.setattr(fitting, "fit_recipe", fails)
+    with house.open(), caplog.at_level(logging.WARNING, "night"):
+        house.forecast(FIRST)
+        assert open_lake().read("champions")["recipe"].unique().to_list() == ["lightgbm"]
+        assert not open_lake().read("forecasts/tiny").is_empty()
+    assert "tiny/ridge could not be fitted" in caplog.text
+    assert "its loss is no number" in caplog.text
+
+
+@pytest.mark.slow
+def test_the_failure_of_a_fit_that_holds_the_title_stops_the_training(build, looking, monkeypatch):
+    def fails(*_, **__):
+        raise ValueError("its loss is no number")
+
+    house = build("stopped")
+    monkeypatch.setattr(fitting, "fit_recipe", fails)
+    with house.open(), pytest.raises(ValueError, match="no number"):
+        house.forecast(FIRST)

@@ -7,6 +7,7 @@ never trusted, since ids are used again; a process without our mark is never sig
 import fcntl
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,11 @@ PATIENCE = 15.0  # seconds between asking a process to end and ending it
 def start(
     command: Sequence[str], *, mark: Path, environment: dict[str, str], folder: Path, log: Path
 ) -> int:
-    """Start `command` in `folder`, detached, marked and logging to a new `log`; return its id."""
+    """Start `command` in `folder`, detached, marked and logging to a new `log`; return its id.
+
+    A process whose program is still being read from the disk shows no environment yet, so this
+    waits until the mark can be seen, or the process has ended.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as lines:
         process = subprocess.Popen(
@@ -34,6 +39,8 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C at the terminal must not reach the servers
         )
+    while process.poll() is None and not is_alive(process.pid, mark=mark):
+        time.sleep(0.01)
     return process.pid
 
 

@@ -57,6 +57,32 @@ def without(*starts: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(starts)}
 
 
+def test_a_process_whose_program_is_still_read_from_the_disk_counts_as_started(
+    tmp_path, monkeypatch
+):
+    kernel = psutil.Process.environ
+    still_empty = [{}, {}, {}]
+    monkeypatch.setattr(
+        psutil.Process, "environ", lambda self: still_empty.pop() if still_empty else kernel(self)
+    )
+    pid = start(SLEEPER, mark=tmp_path, environment={}, folder=tmp_path, log=tmp_path / "log")
+    try:
+        assert is_alive(pid, mark=tmp_path)
+        assert not still_empty
+    finally:
+        end_marked(tmp_path)
+
+
+def test_a_process_that_ends_at_once_is_not_waited_for(tmp_path):
+    ended = [sys.executable, "-c", ""]
+    pid = start(ended, mark=tmp_path, environment={}, folder=tmp_path, log=tmp_path / "log")
+    for _ in range(200):
+        if not is_alive(pid, mark=tmp_path):
+            break
+        time.sleep(0.05)
+    assert not is_alive(pid, mark=tmp_path)
+
+
 @pytest.fixture
 def data(tmp_path):
     folder = tmp_path / "data"

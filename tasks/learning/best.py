@@ -1,5 +1,6 @@
 """Keep each seed's best weights, and stop when no seed gets better any more."""
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
@@ -15,10 +16,14 @@ class BestWeights(Callback):
 
     A seed that was not better for `patience` passes has ended: what it learns while others go on
     is not looked at, so it ends with the weights that it would have had alone.
+
+    Args:
+        patience: Passes without better weights until a seed ends.
+        until: The pass, from 0, whose weights each seed keeps, however good; none: the best.
     """
 
-    def __init__(self, *, patience: int):
-        self.patience = patience
+    def __init__(self, *, patience: int, until: Sequence[int] | None = None):
+        self.patience, self.until = patience, until
         self.rank_ic: list[float] = []
         self.epoch: list[int] = []
         self.stopped: list[int] = []  # passes until it ended, or so far
@@ -46,13 +51,15 @@ class BestWeights(Callback):
                     "learning_rate or the clip."
                 )
             self.stopped[seed] = epoch + 1
-            if found[seed] > self.rank_ic[seed]:
+            if self.until or found[seed] > self.rank_ic[seed]:
                 self.rank_ic[seed], self.epoch[seed] = found[seed], epoch
                 for mine, one in zip(self.weights, kept, strict=True):
                     mine[seed] = one[seed]
         trainer.should_stop = not any(self._runs(seed, epoch + 1) for seed in range(len(found)))
 
     def _runs(self, seed: int, epoch: int) -> bool:
+        if self.until:
+            return epoch <= self.until[seed]
         return epoch <= self.epoch[seed] + self.patience
 
     def chosen(self) -> list[Tensor]:

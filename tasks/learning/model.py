@@ -42,6 +42,10 @@ class Examples(NamedTuple):
     valid: NDArray[np.int64]  # newer sessions to stop by
     columns: tuple[str, ...] = ()  # names of the features, for those who go by them
 
+    def whole(self) -> "Examples":
+        """Return these with the validation among the sessions to learn from."""
+        return self._replace(train=np.union1d(self.train, self.valid))
+
 
 class Learned(NamedTuple):
     """One fit: its weights, what it chose on the way, and how its losses went."""
@@ -49,6 +53,12 @@ class Learned(NamedTuple):
     weights: bytes
     facts: dict[str, Any]
     curves: dict[str, list[float]]
+    stopped: bytes | None = None  # weights from before the refit, of which the validation can judge
+
+
+REFIT = Setting(
+    0, 0, 1, "1: once stopped, learn for as long again from the validation too, from the start"
+)
 
 
 class Learner(ABC):
@@ -57,7 +67,7 @@ class Learner(ABC):
     known: ClassVar[Mapping[str, Setting]]
     losses: ClassVar[Sequence[str]]
     suffix: ClassVar[str]  # of the weights' file
-    refits: ClassVar[bool] = False  # on the validation too, which then says nothing of its worth
+    refits: ClassVar[bool] = False  # always on the validation too, which then says nothing of it
 
     @abstractmethod
     def look_back(self, settings: Mapping[str, Value]) -> int:

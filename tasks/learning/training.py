@@ -19,7 +19,16 @@ from torch import Tensor
 from tasks.learning.best import BestWeights
 from tasks.learning.forecaster import CURVES, Forecaster
 from tasks.learning.losses import LOSSES
-from tasks.learning.model import Array, Examples, Learned, Learner, Scorer, Setting, Value
+from tasks.learning.model import (
+    REFIT,
+    Array,
+    Examples,
+    Learned,
+    Learner,
+    Scorer,
+    Setting,
+    Value,
+)
 from tasks.learning.net import Net
 from tasks.learning.processes import Company, in_company
 from tasks.learning.repeatable import on_threads, repeatable
@@ -38,6 +47,7 @@ class _How(NamedTuple):
     threads: int
     accelerator: str
     scratch: Path | None
+    until: tuple[int, ...] | None = None  # the pass that each seed ends with; None: its best
 
 
 class NetLearner(Learner):
@@ -56,6 +66,7 @@ class NetLearner(Learner):
         ),
         "weight_decay": Setting(1e-2, 0.0, 10.0, "AdamW shrinkage", (1e-4, 1.0), True),
         "average": Setting(0.0, 0.0, 0.9999, "decay of the average of the weights; 0: no average"),
+        "refit": REFIT,
         "segment": Setting(64, 1, 2048, "most sessions of one step; fewer in short histories"),
         "clip": Setting(1.0, 1e-6, 1e6, "largest norm of a step's gradient"),
         "mixed": Setting(0, 0, 1, "1: bfloat16 where a GPU is, 32 bits elsewhere"),
@@ -86,6 +97,7 @@ class NetLearner(Learner):
     ) -> list[Learned]:
         """Train with early stopping on the validation rank IC; give the best weights of each seed.
 
+        Refitted, a seed learns from all sessions for as many passes as were best for it before.
         Segments come in the order that the first seed draws. Where memory runs out, segments are
         halved and the training starts again.
         """
@@ -102,13 +114,27 @@ class NetLearner(Learner):
             )
             try:
                 with repeatable(seeds[0], threads):
-                    return self._fitted(examples, how)
+                    learned = self._fitted(examples, how)
+                    return self._again(examples, how, learned) if settings["refit"] else learned
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error) or longest == 1:
                     raise
             longest //= 2
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+
+    def _again(self, examples: Examples, how: _How, stopped: Sequence[Learned]) -> list[Learned]:
+        """Return the seeds once more, learned from all sessions as long as each was stopped at."""
+        rate = stopped[0].facts["learning_rate"]
+        whole = how._replace(
+            settings={**how.settings, "find_rate": 0, "learning_rate": rate},
+            scratch=how.scratch / "whole" if how.scratch else None,
+            until=tuple(one.facts["best_epoch"] for one in stopped),
+        )
+        return [
+            before._replace(weights=after.weights, stopped=before.weights)
+            for before, after in zip(stopped, self._fitted(examples.whole(), whole), strict=True)
+        ]
 
     def _fitted(self, examples: Examples, how: _How) -> list[Learned]:
         """Return what one process learns, or several that share each step."""
@@ -136,7 +162,7 @@ class NetLearner(Learner):
         rate: float,
         last: Path | None,
     ) -> list[Learned]:
-        best = BestWeights(patience=int(how.settings["patience"]))
+        best = BestWeights(patience=int(how.settings["patience"]), until=how.until)
         trainer = trainer_of(
             how.settings,
             accelerator=how.accelerator,

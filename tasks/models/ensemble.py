@@ -74,23 +74,24 @@ class Ensemble(Learner):
         """Fit the ensemble once for each seed; a member's seeds count on from there."""
         learned = []
         for number, seed in enumerate(seeds):
-            bundles = [
-                self._bundle(
+            fitted = [
+                self._fitted(
                     place, examples, seed=seed, threads=threads, accelerator=accelerator,
                     scratch=scratch / f"{number}_{place}" if scratch else None,
                 )
                 for place in range(len(self.members))
             ]  # fmt: skip
-            weight_M = self._weights(bundles, examples, settings, threads)
+            weight_M = self._weights(fitted, examples, settings, threads)
             tensors = {WEIGHT: weight_M}
-            for place, bundle in enumerate(bundles):
-                tensors[_key(place)] = np.frombuffer(packed(bundle.weights), np.uint8)
+            for place, one in enumerate(fitted):
+                weights = packed([each.weights for each in one])
+                tensors[_key(place)] = np.frombuffer(weights, np.uint8)
             names = [recipe.name for recipe, _, _ in self.members]
             facts = {f"weight_{name}": float(w) for name, w in zip(names, weight_M, strict=True)}
             learned.append(Learned(safetensors.save(tensors), facts, {}))
         return learned
 
-    def _bundle(
+    def _fitted(
         self,
         place: int,
         examples: Examples,
@@ -99,10 +100,10 @@ class Ensemble(Learner):
         threads: int,
         accelerator: str,
         scratch: Path | None,
-    ) -> Bundle:
+    ) -> list[Learned]:
         recipe, learner, own = self.members[place]
         first = recipe.seed + (seed - 1) * recipe.seeds
-        learned = learner.fit_seeds(
+        return learner.fit_seeds(
             examples,
             settings=own,
             loss=recipe.loss,
@@ -111,19 +112,26 @@ class Ensemble(Learner):
             accelerator=accelerator,
             scratch=scratch,
         )
-        return Bundle(learner, [one.weights for one in learned])
 
     def _weights(
         self,
-        bundles: Sequence[Bundle],
+        fitted: Sequence[Sequence[Learned]],
         examples: Examples,
         settings: Mapping[str, Value],
         threads: int,
     ) -> Array:
-        """Return the members' weights; they add up to 1, and are equal where none is of use."""
+        """Return the members' weights; they add up to 1, and are equal where none is of use.
+
+        A member that learned from the validation in the end is weighed as it was before.
+        """
         scorers = [
-            _averaged(bundle, own, examples.features_NTF.shape[2], threads)
-            for bundle, (_, _, own) in zip(bundles, self.members, strict=True)
+            _averaged(
+                Bundle(learner, [each.stopped or each.weights for each in one]),
+                own,
+                examples.features_NTF.shape[2],
+                threads,
+            )
+            for one, (_, learner, own) in zip(fitted, self.members, strict=True)
         ]
         look_backs = [learner.look_back(own) for _, learner, own in self.members]
         parts, labels = [], []

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import lightgbm
 
-from tasks.learning.model import Examples, Learned, Setting, Value, rows_of
-from tasks.models.baselines.trees import Trees, parameters
+from tasks.learning.model import REFIT, Examples, Learned, Setting, Value, rows_of
+from tasks.models.baselines.trees import Parameters, Trees, parameters
 
 
 class LightGbm(Trees):
@@ -29,6 +29,7 @@ class LightGbm(Trees):
         "patience": Setting(
             20, 1, 10_000, "trees without a smaller validation error until it ends"
         ),
+        "refit": REFIT,
     }
     losses: ClassVar[Sequence[str]] = ("mse",)
 
@@ -43,37 +44,50 @@ class LightGbm(Trees):
         accelerator: str,
     ) -> Learned:
         """Grow trees until the validation error stops falling; the best number of them is kept."""
-        train_x, train_y, _ = rows_of(examples, examples.train)
-        valid_x, valid_y, _ = rows_of(examples, examples.valid)
-        given = parameters(
-            settings,
-            seed=seed,
-            threads=threads,
-            rows=len(train_y),
-            more={
-                "learning_rate": settings["learning_rate"],
-                "feature_fraction": settings["feature_share"],
-                "lambda_l2": settings["shrinkage"],
-            },
-        )
-        train = lightgbm.Dataset(train_x, train_y, params=given)
-        valid = lightgbm.Dataset(valid_x, valid_y, reference=train, params=given)
-        history: dict[str, dict[str, list[float]]] = {}
-        booster = lightgbm.train(
-            given,
-            train,
-            num_boost_round=int(settings["trees"]),
-            valid_sets=[train, valid],
-            valid_names=["train", "valid"],
-            callbacks=[
-                lightgbm.early_stopping(int(settings["patience"]), verbose=False),
-                lightgbm.record_evaluation(history),
-            ],
-        )
-        text = booster.model_to_string(num_iteration=booster.best_iteration)
-        curves = {
-            f"{name}_loss": [float(loss) for loss in history[name]["l2"]]
-            for name in ("train", "valid")
-        }
+        booster, curves = _stopped(examples, settings, seed=seed, threads=threads)
+        text = booster.model_to_string(num_iteration=booster.best_iteration).encode()
         facts = {"trees": booster.best_iteration, "valid_loss": min(curves["valid_loss"])}
-        return Learned(text.encode(), facts, curves)
+        if not settings["refit"]:
+            return Learned(text, facts, curves)
+        whole = examples.whole()
+        rows, label, _ = rows_of(whole, whole.train)
+        given = _parameters(settings, seed=seed, threads=threads, rows=len(label))
+        data = lightgbm.Dataset(rows, label, params=given)
+        again = lightgbm.train(given, data, num_boost_round=booster.best_iteration)
+        return Learned(again.model_to_string().encode(), facts, curves, stopped=text)
+
+
+def _stopped(
+    examples: Examples, settings: Mapping[str, Value], *, seed: int, threads: int
+) -> tuple[lightgbm.Booster, dict[str, list[float]]]:
+    """Return the trees grown until the validation said enough, and how both errors went."""
+    train_x, train_y, _ = rows_of(examples, examples.train)
+    valid_x, valid_y, _ = rows_of(examples, examples.valid)
+    given = _parameters(settings, seed=seed, threads=threads, rows=len(train_y))
+    train = lightgbm.Dataset(train_x, train_y, params=given)
+    valid = lightgbm.Dataset(valid_x, valid_y, reference=train, params=given)
+    history: dict[str, dict[str, list[float]]] = {}
+    booster = lightgbm.train(
+        given,
+        train,
+        num_boost_round=int(settings["trees"]),
+        valid_sets=[train, valid],
+        valid_names=["train", "valid"],
+        callbacks=[
+            lightgbm.early_stopping(int(settings["patience"]), verbose=False),
+            lightgbm.record_evaluation(history),
+        ],
+    )
+    curves = {
+        f"{name}_loss": [float(loss) for loss in history[name]["l2"]] for name in ("train", "valid")
+    }
+    return booster, curves
+
+
+def _parameters(settings: Mapping[str, Value], *, seed: int, threads: int, rows: int) -> Parameters:
+    more: Parameters = {
+        "learning_rate": settings["learning_rate"],
+        "feature_fraction": settings["feature_share"],
+        "lambda_l2": settings["shrinkage"],
+    }
+    return parameters(settings, seed=seed, threads=threads, rows=rows, more=more)

@@ -79,7 +79,7 @@ def parameters(
         "max_bin": settings["bins"],
         "boost_from_average": False,
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,
         "num_threads": threads,
         "seed": seed,
         "verbosity": -1,

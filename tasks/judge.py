@@ -273,7 +273,8 @@ def forget_derived(lake: Lake, source: str, since: date) -> None:
     for contest in names_in("models"):
         if load_contest(contest).source == source:
             drop(lake, f"forecasts/{contest}", {"session": after})
-            drop(lake, f"records/{contest}", {"known_on": after})
+            for table in ("records", "residuals"):
+                drop(lake, f"{table}/{contest}", {"known_on": after})
     for book in names_in("books"):
         if load_book(book).source == source:
             drop(lake, f"ledger/{book}", {"session": Span(_unread(book, since), date.max)})

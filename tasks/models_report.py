@@ -10,10 +10,10 @@ import polars as pl
 from conf.schema import BPS
 from tasks.forecast import champions
 from tasks.importance import rests_on
+from tasks.looks import LOOKS, compared_refits
 from tasks.market.history import Array
 from tasks.market.lake import Lake, Span, Where
 from tasks.panels import panel_of
-from tasks.promote import LOOKS
 from tasks.settings import (
     calendar,
     data_folder,
@@ -56,7 +56,7 @@ def report_models(contest: str, as_of: date | None = None) -> Report:
     fits = _fits(contest, as_of)
     session = _newest_prepared(open_lake(), contest, rules, as_of)
     champion = _champion(open_lake(), contest, rules, session)
-    compared = _compared(contest, rules, fits, session)
+    compared = _compared(contest, rules, fits, session, champion.recipe)
     judged, left_out = _with_all(rules, fits, compared)
     if champion.recipe not in [recipe.name for recipe in judged]:
         raise LookupError(
@@ -123,16 +123,18 @@ def _champion(lake: Lake, contest: str, rules: "Contest", as_of: date) -> "Champ
     return Champion(last["recipe"], first["from_session"], first["reason"], last["from_session"])
 
 
-def _compared(contest: str, rules: "Contest", fits: pl.DataFrame, as_of: date) -> list[date]:
-    """Return the last scheduled sessions at which anything was fitted."""
+def _compared(
+    contest: str, rules: "Contest", fits: pl.DataFrame, as_of: date, champion: str
+) -> list[date]:
+    """Return what a look at the champion compares, of the refits at which anything was fitted."""
     made = set(fits["fitted_on"])
-    compared = [day for day in refits(contest, as_of) if day in made][-rules.compare_refits :]
-    if not compared:
+    schedule = [day for day in refits(contest, as_of) if day in made]
+    if not schedule:
         raise LookupError(
             f"No fit of contest {contest!r} is of a session of its schedule up to {as_of}: "
             f"run `afterclose train --contest {contest}` again."
         )
-    return compared
+    return compared_refits(contest, rules, schedule, champion)
 
 
 def _with_all(

@@ -6,7 +6,7 @@ import polars as pl
 from prefect import get_run_logger, task
 
 from tasks.forecast import champions
-from tasks.looks import LOOKS as LOOKS
+from tasks.looks import LOOKS
 from tasks.market.lake import Lake, Where
 from tasks.settings import calendar, load_contest, load_source, open_lake
 from tasks.titles import DECISIONS, REFITS, decisions, stored

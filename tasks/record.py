@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tasks.looks import LOOKS
 from tasks.market.lake import Lake
-from tasks.promote import LOOKS
 from tasks.reports.fit import fit_page
 from tasks.settings import (
     code_hash,
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
     from tasks.models.evaluation import Evaluation
 
-SAID = ("difference", "error", "t", "adjusted_p", "detectable", "sessions")  # figures of a look
+# Figures of a look.
+SAID = ("difference", "error", "t", "p", "adjusted_p", "level", "detectable", "sessions", "net_t")
 
 
 def log_newest_fit(

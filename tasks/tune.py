@@ -23,6 +23,7 @@ from tasks.settings import (
     tracking_uri,
 )
 from tasks.train import LOOK_BACK
+from tasks.untold import Untold, owe_trials, settle_trials
 
 if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
@@ -86,7 +87,7 @@ def tune_recipe(
             contest=rules,
             validation=Validation(wanted.validation),
             effort=Effort(data_folder() / "tuning.db", wanted.trials, wanted.budget_s),
-            inputs=code_hash(*CODE),
+            inputs=f"{wanted.contest} {code_hash(*CODE)}",
             threads=threads(),
             told=after,
         )
@@ -110,6 +111,7 @@ def study_of(contest: str, rules: "Contest", recipe: "Recipe", name: str) -> "St
     from tasks.learning.model import settled
     from tasks.learning.trials import Study
     from tasks.models.learners import learner_of
+    from tasks.record import experiment_name
 
     settings = settled(recipe.settings, learner_of(recipe).known, model=recipe.model)
     fixed = rules.model_dump(mode="json", exclude={"candidates", "title"})
@@ -117,7 +119,8 @@ def study_of(contest: str, rules: "Contest", recipe: "Recipe", name: str) -> "St
     params = {f"contest.{key}": value for key, value in fixed.items()}
     params |= {f"recipe.{key}": value for key, value in own.items()}
     params |= {f"setting.{key}": value for key, value in settings.items()}
-    return Study(name, contest, recipe.name, params, {"hash.code": code_hash()})
+    experiment = experiment_name(contest, recipe)
+    return Study(name, contest, experiment, recipe.name, params, {"hash.code": code_hash()})
 
 
 class _Record:
@@ -132,6 +135,7 @@ class _Record:
         from tasks.learning.tracking import TrackingError
         from tasks.learning.trials import log_trials
 
+        owe_trials(self.contest, study, Untold(self.recipe.name, self.recipe.model, len(trials)))
         if self.warning and not last:
             return
         try:
@@ -139,6 +143,7 @@ class _Record:
                 tracking_uri(), study_of(self.contest, self.rules, self.recipe, study), trials
             )
             self.warning = ""
+            settle_trials(self.contest, study)
         except TrackingError as error:  # the record is for people: no search waits for it
             self.warning = f"The trials are kept but not in MLflow: {error}"
 

@@ -30,6 +30,7 @@ class Study(NamedTuple):
 
     name: str
     contest: str
+    experiment: str  # where the fits of the recipe's family stand
     recipe: str
     params: Mapping[str, Any]  # as fits have them: `contest.…`, `recipe.…`, `setting.…`
     tags: Mapping[str, str]
@@ -47,7 +48,7 @@ def log_trials(uri: str, study: Study, trials: "Sequence[Trial]") -> int:
         trials: All that ended so far.
     """
     with opened(uri) as client:
-        experiment = experiment_of(client, uri, study.contest)
+        experiment = experiment_of(client, uri, study.experiment)
         parent = _parent(client, experiment, study)
         there = _logged(client, study.name)
         missing = [trial for trial in trials if trial.number not in there]

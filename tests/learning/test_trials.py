@@ -10,7 +10,8 @@ from tasks.learning.trials import Study, log_trials, trials_ever
 from tasks.learning.tuning import Trial
 
 PARAMS = {"recipe.model": "lightgbm", "recipe.loss": "mse", "setting.leaves": 15, "setting.bins": 9}
-STUDY = Study("trees-2020-01-06-ab12", "weekly", "trees", PARAMS, {"hash.code": "cc"})
+NAME = "trees-2020-01-06-ab12"
+STUDY = Study(NAME, "weekly", "weekly/trees", "trees", PARAMS, {"hash.code": "cc"})
 
 
 def trial(number: int, leaves: int, state: str = "complete") -> Trial:
@@ -51,7 +52,7 @@ def test_trials_are_nested_in_their_search_once_and_counted_with_what_was_fitted
     from mlflow import MlflowClient
 
     client = MlflowClient(uri, uri)
-    place = client.get_experiment_by_name("weekly").experiment_id
+    place = client.get_experiment_by_name("weekly/trees").experiment_id
     runs = client.search_runs([place])
     (parent,) = (run for run in runs if run.data.tags["kind"] == "search")
     assert parent.data.metrics == {"trials": 4.0, "seconds": 6.0, "rank_ic": 0.03}

@@ -10,12 +10,12 @@ from tasks.judge import forget_derived
 from tasks.settings import open_lake
 
 EARLY, LATE = date(2020, 12, 17), date(2020, 12, 18)
-TABLES = ("features/price", "forecasts/tiny", "forecasts/other", "records/tiny")
+TABLES = ("features/price", "forecasts/tiny", "forecasts/other", "records/tiny", "residuals/tiny")
 
 
 def rows(table: str) -> pl.DataFrame:
     told = {"session": [EARLY, LATE], "instrument": ["A", "A"], "source": ["tiny", "tiny"]}
-    if table.startswith("records"):
+    if table.startswith(("records", "residuals")):
         told |= {"known_on": [EARLY, LATE]}
     if table.startswith("forecasts"):
         told = {"session": [EARLY, LATE], "instrument": ["A", "A"], "score": [0.1, 0.2]}

@@ -9,14 +9,18 @@ from typer.testing import CliRunner
 
 from conf.schema import BPS
 from flows.cli import app
-from tasks import models_report, promote
+from tasks import models_report, promote, train
 from tasks.importance import rests_on
-from tasks.models_report import _panel, report_models
-from tasks.settings import load_contest, open_shelf
+from tasks.looks import LOOKS
+from tasks.market.frames import shaped
+from tasks.models_report import _compared, _panel, report_models
+from tasks.settings import load_contest, open_lake, open_shelf
 from tasks.train import refits
+from tasks.walks import setup_of
 from tests.house import CONTEST, House
 
 FIRST, SECOND = date(2020, 12, 17), date(2020, 12, 18)
+COMPARE = train._compare  # as it is: the house's tests leave it out
 
 
 @pytest.fixture(autouse=True)
@@ -28,14 +32,20 @@ def _without_mlflow(monkeypatch):
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     """Give a house after its first night, the look at its challengers taken."""
+    made = House(tmp_path_factory.mktemp("compared"))
+    with made.open():
+        first_night(made)
+    return made
+
+
+def first_night(house: House) -> None:
     import logging
 
-    made = House(tmp_path_factory.mktemp("compared"))
-    with made.open(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(promote, "get_run_logger", lambda: logging.getLogger("night"))
+        patch.setattr(train, "_compare", COMPARE)
         patch.setattr("tasks.record.log_newest_fit", lambda *_, **__: "run")
-        made.forecast(FIRST)
-    return made
+        house.forecast(FIRST)
 
 
 def typed(*words: str):
@@ -96,6 +106,32 @@ def test_the_difference_is_what_the_look_of_that_session_saw(house):
     ridge = then.table.row(by_predicate=pl.col("model") == "ridge", named=True)
     assert ridge["difference"] == pytest.approx(seen["difference"], abs=1e-12)
     assert ridge["sessions"] == seen["sessions"]
+
+
+@pytest.mark.slow
+def test_the_page_goes_back_to_where_the_year_of_looks_began(tmp_path):
+    house = House(tmp_path)
+    with house.open():
+        began, second, last = refits("tiny", FIRST)
+        look = {"session": second, "since": began, "champion": "lightgbm", "recipe": "ridge"}
+        look |= {"champion_setup": setup_of(load_contest("tiny"), "lightgbm"), "verdict": "keep"}
+        look |= {"sessions": 40, "earned": 0.04, "spent": 0.04}
+        rows = shaped(pl.DataFrame([look]), LOOKS)
+        open_lake().replace("promotions/tiny", rows, over={"session": [second]})
+        first_night(house)
+        report = report_models("tiny", last)
+    seen = report.told.looks.row(0, named=True)
+    assert (seen["session"], seen["since"]) == (last, began)
+    assert report.told.since == began
+    assert report.told.sessions == seen["sessions"]
+
+
+def test_refits_at_which_nothing_was_fitted_are_left_out(tmp_path):
+    with House(tmp_path).open():
+        rules, schedule = load_contest("tiny"), refits("tiny", FIRST)
+        for made in (schedule[:2], schedule[:1], [schedule[0], schedule[2]]):
+            fits = pl.DataFrame({"recipe": "ridge", "fitted_on": made})
+            assert _compared("tiny", rules, fits, FIRST, "lightgbm") == made
 
 
 @pytest.mark.slow

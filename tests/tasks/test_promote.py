@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from tasks import promote, train
+from tasks.looks import LOOKS
 from tasks.models import promotion
 from tasks.models import titles as titles_room
 from tasks.settings import open_lake
@@ -221,7 +222,7 @@ def test_every_refit_looks_at_the_challengers_and_keeps_each_number(build, looki
     assert row["error"] > 0
     assert row["detectable"] > row["error"]
     assert (row["earned"], row["spent"], row["adjusted_p"]) == (0, 0, None)
-    assert shown["last look"].equals(once.select(list(promote.LOOKS)), null_equal=True)
+    assert shown["last look"].equals(once.select(list(LOOKS)), null_equal=True)
     assert looking == ["lightgbm"]
 
 

@@ -16,7 +16,7 @@ from tasks.learning.trials import trials_ever
 from tasks.record import _params
 from tasks.settings import load_contest, tracking_uri
 from tasks.tune import Answer, Search, study_of, trials_made, tune_recipe
-from tests.house import LAST, House
+from tests.house import CONTEST, LAST, House
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -59,6 +59,7 @@ def test_a_fit_of_the_recipe_as_it_stands_is_the_same_choice_as_the_first_trial(
         rules = load_contest("tiny")
         recipe = rules.candidates[0]
         study = study_of("tiny", rules, recipe, "any")
+        assert study.experiment == "tiny/trees"
         settings = {name: value for name, value in study.params.items() if "setting." in name}
         card = {
             "settings": {name.removeprefix("setting."): v for name, v in settings.items()},
@@ -67,6 +68,14 @@ def test_a_fit_of_the_recipe_as_it_stands_is_the_same_choice_as_the_first_trial(
         }
         fit = _params(rules, recipe, card, [LAST])
         assert {name: fit.get(name) for name in study.params} == study.params
+
+
+def test_contests_that_are_alike_share_no_study(stored):
+    stored.write("models", "twin", CONTEST)
+    with stored.open():
+        own, others = tuned(1), tuned(1, contest="twin")
+    assert own.tuned.trials[0].value == others.tuned.trials[0].value
+    assert own.tuned.study != others.tuned.study
 
 
 def test_without_mlflow_the_search_goes_on_and_the_trials_are_told_later(stored, monkeypatch):

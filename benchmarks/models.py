@@ -6,7 +6,8 @@ reads a file of bars (date, symbol, open, high, low, close, volume) and one of i
 (exchange, date), lets the gate judge it, makes the features of the contest, and fits each of the
 contest's recipes, as they stand in `conf/models`, on all years but the last two, stopped by the
 last but one: what needs no stopping (ridge, forest, support vectors) learns from that year too.
-The last year judges. LightGBM is tuned first, on folds before the test year.
+The last year judges. LightGBM is tuned first, on folds before the test year. To choose settings
+without that year, let `--until` end the one before.
 
 A file of names that were chosen at its end holds survivors: it says which model orders names
 better, not what would have been earned.
@@ -17,6 +18,7 @@ import json
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +64,10 @@ def main() -> None:
         folder = asked.folder or Path(scratch)
         settle(folder, asked.bars, asked.calendar, given)
         horizons = Contest.model_validate(given).horizons
-        on = ground(asked.calendar, horizons, trades_at=asked.label, warm_up=asked.warm_up)
+        until = asked.until or date.max
+        on = ground(
+            asked.calendar, horizons, trades_at=asked.label, warm_up=asked.warm_up, until=until
+        )
         contest = contest_on(on, given)
         recipes = _recipes(contest, asked)
         judged = {}
@@ -90,6 +95,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=20, help="of tuning LightGBM; 0: none")
     parser.add_argument("--warm-up", type=int, default=60, help="first sessions to leave out")
     parser.add_argument("--min-names", type=int, help="of a session; none: as the contest says")
+    parser.add_argument("--until", type=date.fromisoformat, help="last session looked at")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep the house here; none: throw it away")
     parser.add_argument("--json", type=Path)

@@ -68,12 +68,19 @@ def exchange_of(calendar: Path) -> str:
     return EXCHANGES.get(named[0], str(named[0]))
 
 
-def ground(calendar: Path, horizons: Collection[int], *, trades_at: str, warm_up: int) -> Ground:
+def ground(
+    calendar: Path,
+    horizons: Collection[int],
+    *,
+    trades_at: str,
+    warm_up: int,
+    until: date = date.max,
+) -> Ground:
     """Judge the file, make its features, and cut its sessions into train, validation and test.
 
     The last year of the calendar is for the test, the one before for the validation, and all
     before these, from `warm_up` sessions on, to learn from. Models are judged by labels of the
-    last of `horizons`.
+    last of `horizons`. What comes after `until` is not looked at.
     """
     command = [sys.executable, "-m", "flows.cli", "backfill", "--source", NAME]
     told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -85,7 +92,7 @@ def ground(calendar: Path, horizons: Collection[int], *, trades_at: str, warm_up
 
     source = load_source(NAME)
     as_of = source.ends or date.max
-    sessions = calendar_of(source.calendar).sessions(source.starts, as_of)
+    sessions = calendar_of(source.calendar).sessions(source.starts, min(as_of, until))
     splits = split(sessions, calendar, warm_up=warm_up)
     panel, _ = panel_of(NAME, sessions, as_of)
     history = history_of(open_lake(), NAME, as_of)
@@ -98,7 +105,7 @@ def ground(calendar: Path, horizons: Collection[int], *, trades_at: str, warm_up
         return aligned(found, view.sessions, view.instruments, panel)
 
     learned = {horizon: known(splits["valid"][-1], horizon) for horizon in sorted(horizons)}
-    return Ground(panel, learned, known(as_of, max(horizons)), splits, told.strip())
+    return Ground(panel, learned, known(sessions[-1], max(horizons)), splits, told.strip())
 
 
 def earlier(label_TN: Array) -> Array:

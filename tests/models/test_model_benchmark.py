@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from tasks.learning.panel import Panel
+from tasks.market.calendar import Calendar
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -89,23 +90,24 @@ def bars(path: Path, days: list[date], *, after: date | None = None) -> None:
     ).write_parquet(path)
 
 
+def judged(folder: Path, days: list[date], after: date | None, *more: object) -> dict:
+    folder.mkdir()
+    bars(folder / "bars.parquet", days, after=after)
+    words = ["--bars", folder / "bars.parquet", "--calendar", calendar(folder, days), *more]
+    words += ["--models", "ridge", "--horizon", "1", "--seeds", "1"]
+    words += ["--min-names", "20", "--json", folder / "out.json"]
+    command = [sys.executable, ROOT / "benchmarks" / "models.py", *words]
+    subprocess.run([str(word) for word in command], check=True, cwd=ROOT)
+    return json.loads((folder / "out.json").read_text())["models"]
+
+
 @pytest.mark.slow
 def test_a_year_that_judges_moves_no_fit(tmp_path):
-    from tasks.market.calendar import Calendar
-
     days = Calendar("XNYS").sessions(date(2014, 9, 2), date(2017, 12, 11))
-    found = []
-    for number, after in enumerate([None, date(2017, 1, 3)]):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        bars(folder / "bars.parquet", days, after=after)
-        words = ["--bars", folder / "bars.parquet", "--calendar", calendar(folder, days)]
-        words += ["--models", "ridge", "--horizon", "1", "--seeds", "1", "--trials", "2"]
-        words += ["--min-names", "20", "--json", folder / "out.json"]
-        command = [sys.executable, ROOT / "benchmarks" / "models.py", *words]
-        subprocess.run([str(word) for word in command], check=True, cwd=ROOT)
-        found.append(json.loads((folder / "out.json").read_text()))
-    one, other = (each["models"] for each in found)
+    one, other = (
+        judged(tmp_path / name, days, after, "--trials", 2)
+        for name, after in (("as_is", None), ("moved", date(2017, 1, 3)))
+    )
     for name in ("lightgbm", "ridge"):
         assert one[name]["recipe"] == other[name]["recipe"], "tuned by what came before"
         assert one[name]["facts"] == other[name]["facts"]
@@ -113,6 +115,19 @@ def test_a_year_that_judges_moves_no_fit(tmp_path):
         assert one[name]["facts"]["stretches"]["valid_last"] < "2016-12-30"
     assert one["ridge"]["figures"]["sessions"] > 200
     assert one["lightgbm"]["figures"]["difference"] is None, "held against itself"
+
+
+@pytest.mark.slow
+def test_nothing_after_until_is_looked_at(tmp_path):
+    days = Calendar("XNYS").sessions(date(2014, 9, 2), date(2018, 3, 29))
+    until = ["--trials", 0, "--until", "2017-12-29"]
+    one, other = (
+        judged(tmp_path / name, days, after, *until)
+        for name, after in (("as_is", None), ("moved", date(2018, 1, 2)))
+    )
+    assert one["ridge"]["daily"] == other["ridge"]["daily"]
+    assert one["ridge"]["daily"]["session"][-1].startswith("2017-12")
+    assert one["ridge"]["figures"]["sessions"] > 240
 
 
 def test_less_to_learn_from_leaves_what_judges_and_small_shares_lie_in_larger_ones():

@@ -23,7 +23,8 @@ def approve(book: BookName, reason: str, approved_by: str, as_of: date | None = 
         book: A file name in `conf/books`, without `.yaml`.
         reason: Why it may go on; it is kept with your name.
         approved_by: Who says so.
-        as_of: The session of the night that ended held. Empty: the newest.
+        as_of: The session of the night that ended held. Empty: the newest. One that the book's
+            account has left behind is refused.
 
     """
     name = str(book)

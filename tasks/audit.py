@@ -191,6 +191,8 @@ def target_of_contest(name: str, rules: Contest, universe: Universe, trades_at: 
 
 
 def _look_back(recipe: Recipe) -> int:
+    if recipe.members:
+        return max(map(_look_back, recipe.members))
     if recipe.model not in NETS:
         return 1
     from tasks.learning.model import settled
@@ -209,7 +211,10 @@ def _to_select(recipe: Recipe, horizon: int) -> int:
 
 
 def _short(recipe: Recipe) -> Recipe:
-    """Return the recipe as it stands, but for the passes of a net."""
+    """Return the recipe as it stands, but for the passes of a net and an ensemble's seeds."""
+    if recipe.members:
+        members = tuple(_short(one).model_copy(update={"seeds": 1}) for one in recipe.members)
+        return recipe.model_copy(update={"members": members, "seeds": 1})
     if recipe.model not in NETS:
         return recipe
     return recipe.model_copy(update={"settings": {**recipe.settings, "epochs": EPOCHS}})

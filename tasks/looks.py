@@ -10,6 +10,7 @@ import polars as pl
 from prefect import runtime
 from prefect.artifacts import create_table_artifact
 
+from tasks.market.frames import shaped
 from tasks.market.lake import Lake, Where
 from tasks.proofs import proof_of, trials_since
 from tasks.settings import calendar, load_source, open_lake
@@ -43,6 +44,7 @@ LOOKS = {
     "earned": pl.Float64,
     "spent": pl.Float64,
 }
+NOT_TAKEN = "not taken"  # the verdict of a look that could not be: it spends nothing
 
 
 def compared_refits(
@@ -61,18 +63,25 @@ def compared_refits(
     return [day for day in schedule if number[day] >= since]
 
 
-def look_at(contest: str, rules: "Contest", seen: Seen, holder: str) -> "list[Verdict]":
-    """Judge the challengers of `holder` on the night of `seen.session`, and keep what was found.
+def look_at(
+    contest: str, rules: "Contest", seen: Seen, holder: str, as_of: date
+) -> "list[Verdict]":
+    """Judge the challengers of `holder` by what was known at `seen.session`, and keep it.
 
-    Looking again on the same night replaces that look and counts once. By the rule of the
-    contest, a challenger that is better gets the title from this very session on.
+    Looking again at the same session replaces that look and counts once. By the rule of the
+    contest, a challenger that is better gets the title from this very session on, unless a night
+    before that of `as_of` has scored it. Raises `LookupError` where there is nobody to compare.
     """
     from tasks.models.promotion import Challenger, judge
 
     lake, session = open_lake(), seen.session
     others = [name for name in seen.daily if name != holder]
-    if not others or holder not in seen.daily:
+    if len(rules.candidates) == 1:
         return []
+    if holder not in seen.daily:
+        raise LookupError(f"champion {holder} lacks a fit that is compared")
+    if not others:
+        raise LookupError("no challenger could be fitted and walked")
     number = _numbers(rules, session)
     series, trials = _aligned(seen.daily), _trials(lake, contest, rules, seen)
     found = judge(
@@ -83,7 +92,9 @@ def look_at(contest: str, rules: "Contest", seen: Seen, holder: str) -> "list[Ve
         past=_past(lake, contest, rules, session, holder, number),
         examine=lambda name: proof_of(contest, rules, seen, name, holder),
     )
-    refused = _decide_by_rule(lake, contest, session, found) if rules.promotion == "rule" else ""
+    refused = ""
+    if rules.promotion == "rule":
+        refused = _decide_by_rule(lake, contest, session, found, as_of)
     aside = "".join(f"; {told}" for told in (trials.aside, refused) if told)
     found = [one._replace(reason=one.reason + aside) for one in found]
     rows = [_row(one, rules, seen, holder) for one in found]
@@ -98,8 +109,24 @@ def look_at(contest: str, rules: "Contest", seen: Seen, holder: str) -> "list[Ve
     return found
 
 
+def withhold_look(contest: str, rules: "Contest", seen: Seen, holder: str, why: str) -> None:
+    """Keep that a look could not be taken, and why: no night tries again in vain.
+
+    A look that was taken before stands.
+    """
+    if looked(contest, seen.session):
+        return
+    told = {"session": seen.session, "since": seen.since, "verdict": NOT_TAKEN, "reason": why}
+    told |= {"champion": holder, "champion_setup": setup_of(rules, holder)}
+    told |= {"sessions": 0, "earned": 0.0, "spent": 0.0}
+    names = [one.name for one in rules.candidates if one.name != holder]
+    rows = [told | {"recipe": name, "setup": setup_of(rules, name)} for name in names]
+    frame = shaped(pl.DataFrame(rows), LOOKS)
+    open_lake().replace(f"promotions/{contest}", frame, over={"session": [seen.session]})
+
+
 def looked(contest: str, session: date) -> bool:
-    """Return whether the look of this session was taken."""
+    """Return whether the look of this session was taken, or told to be impossible."""
     looks = stored(open_lake(), f"promotions/{contest}", LOOKS)
     return not looks.filter(pl.col("session") == session).is_empty()
 
@@ -126,6 +153,7 @@ class _Trials(NamedTuple):
 
 def _trials(lake: Lake, contest: str, rules: "Contest", seen: Seen) -> _Trials:
     """Count the trials that saw compared sessions; where MLflow is away, those last known."""
+    from tasks.learning.patience import bounded
     from tasks.learning.tracking import TrackingError
 
     looks = stored(lake, f"promotions/{contest}", LOOKS).filter(
@@ -135,7 +163,7 @@ def _trials(lake: Lake, contest: str, rules: "Contest", seen: Seen) -> _Trials:
     wider = looks.filter(pl.col("since") <= seen.since).sort("session")
     last: dict[str, int] = dict(wider.select("recipe", "trials").iter_rows())
     try:
-        counted = trials_since(contest, rules, seen.since)
+        counted = bounded(lambda: trials_since(contest, rules, seen.since))
     except TrackingError as error:
         return _Trials({name: last.get(name) for name in seen.daily}, f"trials as known: {error}")
     alike = dict(wider.filter(pl.col("since") == seen.since).select("recipe", "trials").iter_rows())
@@ -165,6 +193,7 @@ def _past(
         pl.col("session") < session,
         pl.col("champion") == holder,
         pl.col("champion_setup") == setup_of(rules, holder),
+        pl.col("verdict") != NOT_TAKEN,
     )
     found = []
     for row in against.sort("session").iter_rows(named=True):
@@ -193,7 +222,9 @@ def _row(one: "Verdict", rules: "Contest", seen: Seen, holder: str) -> dict[str,
     }
 
 
-def _decide_by_rule(lake: Lake, contest: str, session: date, found: "list[Verdict]") -> str:
+def _decide_by_rule(
+    lake: Lake, contest: str, session: date, found: "list[Verdict]", as_of: date
+) -> str:
     """Let the rule's decision of this session be what this look found, and no other.
 
     Returns why it stays what it was, where that would give the title of sessions that are scored.
@@ -216,7 +247,7 @@ def _decide_by_rule(lake: Lake, contest: str, session: date, found: "list[Verdic
     if not rows and before.is_empty():
         return ""
     scored = lake.read(f"forecasts/{contest}", columns=["session"])["session"].sort()
-    if len(scored) and scored[-1] > session:
+    if len(scored) and (scored[-1] > session or scored[-1] == session < as_of):
         same = before["recipe"].to_list() == [row["recipe"] for row in rows]
         told = f"sessions up to {scored[-1]} are scored, so the title from {session} on stays as "
         return "" if same else told + "it was: the next look may give it"

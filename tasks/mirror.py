@@ -1,6 +1,6 @@
 """What MLflow is told of a training: the newest fits, and which of them serves.
 
-It mirrors the lake for people. No night reads it, and each call makes up for one that failed.
+It mirrors the lake for people, and what it was not told of is owed: each later call makes up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from tasks.settings import open_shelf, tracking_uri
+from tasks.untold import settle_training
 
 if TYPE_CHECKING:
     from conf.schema import Contest
@@ -33,47 +34,56 @@ class Walked(NamedTuple):
 def tell_mlflow(
     contest: str,
     rules: "Contest",
-    newest: Mapping[str, date],
     compared: Sequence[date],
     serving: Fitted,
     walks: Mapping[str, Walked],
-) -> list[str]:
-    """Log the newest fit of each recipe that was fitted; return what failed.
+) -> str:
+    """Log the newest fit of each recipe that has no run yet; return why that failed, or nothing.
 
     The alias `champion` is moved to the fit that serves, also where the newest refit was refused.
-    The record is for people: no book waits for it.
+    The record is for people: no book waits for it, and the first failure ends it. What failed is
+    owed, and made up for once MLflow answers.
 
     Args:
         contest: Its name.
         rules: The contest.
-        newest: The last session that each recipe was fitted at just now.
         compared: The refits that were compared.
         serving: The champion's fit whose weights score.
         walks: By recipe.
     """
-    from tasks.learning.tracking import TrackingError, register
+    from tasks.learning.patience import bounded
+    from tasks.learning.tracking import TrackingError
 
-    warnings = []
-    for name in [one.name for one in rules.candidates if one.name in newest]:
-        last = newest[name]
-        fits = [*compared, last] if last > compared[-1] else list(compared)
-        try:
-            if name in walks:
-                _log(contest, rules, name, fits, walks[name], serves=serving == (name, fits[-1]))
-        except TrackingError as error:
-            warnings.append(f"{contest}/{name} is fitted but not logged: {error}")
-    if warnings:
-        return warnings
+    told = ""
     try:
-        if run := run_of(contest, serving):
-            told = {"fitted_on": str(serving.fitted_on)}
-            register(tracking_uri(), contest=contest, run_id=run, tags=told)
-        elif serving.recipe in walks:
-            fits = [day for day in compared if day < serving.fitted_on] + [serving.fitted_on]
-            _log(contest, rules, serving.recipe, fits, walks[serving.recipe], serves=True)
+        bounded(lambda: _tell(contest, rules, compared, serving, walks))
     except TrackingError as error:
-        return [f"MLflow may show an older champion of {contest}: {error}"]
-    return []
+        return f"MLflow is not told of all fits of {contest}, a later night makes up: {error}"
+    except Exception as error:  # noqa: BLE001  # such as a figure that cannot be drawn
+        told = f"MLflow is not told of all fits of {contest}: {error}"
+    settle_training(contest)
+    return told
+
+
+def _tell(
+    contest: str,
+    rules: "Contest",
+    compared: Sequence[date],
+    serving: Fitted,
+    walks: Mapping[str, Walked],
+) -> None:
+    from tasks.learning.tracking import register
+
+    for name in [one.name for one in rules.candidates if one.name in walks]:
+        newest = Fitted(name, compared[-1])
+        if run_of(contest, newest) is None:
+            _log(contest, rules, name, compared, walks[name], serves=serving == newest)
+    if run := run_of(contest, serving):
+        told = {"fitted_on": str(serving.fitted_on)}
+        register(tracking_uri(), contest=contest, run_id=run, tags=told)
+    elif serving.recipe in walks:
+        fits = [day for day in compared if day < serving.fitted_on] + [serving.fitted_on]
+        _log(contest, rules, serving.recipe, fits, walks[serving.recipe], serves=True)
 
 
 def _log(
@@ -92,7 +102,7 @@ def _log(
 
 
 def run_of(contest: str, fit: Fitted) -> str | None:
-    """Return the newest run of a fit, by the weights that stand on the shelf; None without one.
+    """Return the newest whole run of a fit, by the weights on the shelf; None without one.
 
     Raises `TrackingError` where MLflow is away.
     """
@@ -105,6 +115,7 @@ def run_of(contest: str, fit: Fitted) -> str | None:
     )
     with opened(tracking_uri()) as client:
         for run in runs_of(client, query):
-            if run.data.tags.get("hash.weights_hash") == weights:
+            whole = run.info.status == "FINISHED"
+            if whole and run.data.tags.get("hash.weights_hash") == weights:
                 return str(run.info.run_id)
     return None

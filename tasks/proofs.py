@@ -21,20 +21,22 @@ from tasks.settings import (
     load_universe,
     names_in,
     open_lake,
-    settings_hash,
     tracking_uri,
 )
 from tasks.simulation.policies import mandated
-from tasks.simulation.walk import walk, walked_frame
+from tasks.simulation.walk import Close, Policy, walk, walked_frame
 from tasks.titles import stored
+from tasks.untold import untold_trials
 from tasks.vantage import Vantage
-from tasks.walks import Seen
+from tasks.walks import Seen, setup_of
 
 if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
+    from tasks.execution.ledger import Account
     from tasks.market.history import Array
     from tasks.market.leaks import Audit
     from tasks.models.promotion import Proof
+    from tasks.portfolio.decide import Decision
 
 # One row an audit of a recipe that came to a verdict; kept since neither depends on the session.
 AUDITS = {
@@ -81,8 +83,7 @@ def leak_of(
     """
     alone = rules.model_copy(update={"candidates": (recipe,)})
     universe, source = load_universe(rules.universe), load_source(rules.source)
-    setup = settings_hash(alone.model_copy(update={"title": ""}), universe, source)[:16]
-    key = {"recipe": recipe.name, "setup": setup, "code": code_hash()}
+    key = {"recipe": recipe.name, "setup": setup_of(alone, recipe.name), "code": code_hash()}
     table, lake = f"audits/{contest}", open_lake()
     kept = stored(lake, table, AUDITS).filter(**key)
     if kept.is_empty():
@@ -167,7 +168,8 @@ def _net_returns(book: str, seen: Seen, recipe: str) -> "Array":
     sessions = vantage.days.sessions(seen.since, seen.session)
     # Drift is judged of the champion's nights: it shrinks and holds neither of two walks.
     vantage.verdicts = {day: {"factor": 1.0, "hold": False} for day in sessions}
-    policy = {book: mandated(vantage.mandate, book=book, horizon=vantage.rules.horizon)}
+    decided = mandated(vantage.mandate, book=book, horizon=vantage.rules.horizon)
+    policy = {book: _where_scored(vantage, decided)}
     closes = (vantage.close(session) for session in sessions)
     walked = walk(closes, policy, mandate=vantage.mandate, trades_at=vantage.source.trades_at)
     rows = walked_frame(each[book] for each in walked)
@@ -179,6 +181,15 @@ def _net_returns(book: str, seen: Seen, recipe: str) -> "Array":
         )
     nav_T = rows["nav"].to_numpy()
     return np.asarray(nav_T[1:] / nav_T[:-1] - 1)
+
+
+def _where_scored(vantage: Vantage, policy: Policy) -> Policy:
+    """Return `policy`, which keeps its last target where a blocked night left nothing to score."""
+
+    def waiting(close: Close, account: "Account") -> "Decision | None":
+        return policy(close, account) if (close.session,) in vantage.scores else None
+
+    return waiting
 
 
 def _record(seen: Seen, recipe: str, rules: "Contest") -> pl.DataFrame:
@@ -195,6 +206,7 @@ def trials_since(contest: str, rules: "Contest", since: date) -> dict[str, int]:
 
     A search of an earlier session saw none, and what it chose is judged by later sessions alone.
     Trials of a recipe that is no candidate count for those of its model: it may have been renamed.
+    Those that MLflow was not told of, since it was away, count as well.
     Raises `TrackingError` where MLflow is away.
     """
     from tasks.learning.tracking import opened, runs_of
@@ -208,6 +220,10 @@ def trials_since(contest: str, rules: "Contest", since: date) -> dict[str, int]:
             if run.info.status != "RUNNING" and searched_at(tags[STUDY]) >= since:
                 model = run.data.params.get("recipe.model", "")
                 trials[tags[STUDY], tags[TRIAL]] = tags["recipe"], model
+    for study, one in untold_trials(contest).items():
+        if searched_at(study) >= since:
+            for number in range(one.trials):
+                trials[study, str(number)] = one.recipe, one.model
     made, names = Counter(trials.values()), {one.name for one in rules.candidates}
     return {
         one.name: sum(

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from prefect import get_run_logger, runtime, task
 
-from tasks.approvals import Held, approve, approver
+from tasks.approvals import Held, approvals, approve, approver
 from tasks.execution.release import Conflict, Released, latest_revision, release
 from tasks.execution.writers import WRITERS
 from tasks.market import frames
@@ -28,7 +28,7 @@ from tasks.settings import (
     load_contest,
     open_lake,
 )
-from tasks.settle import account_at, keep_pending
+from tasks.settle import account_at, keep_pending, refuse_passed_over
 from tasks.vantage import Vantage
 from tasks.verdicts import judged_hash, serving
 
@@ -50,15 +50,23 @@ def approve_book(book: str, as_of: date, reason: str, approved_by: str) -> str:
     """Let a book that is held at `as_of` go on, for a reason that is kept.
 
     It holds until the watch over its champion begins anew; the verdict itself goes on to count.
+    Said again, where the release failed after it, it stands as it was said.
     """
     lake = open_lake()
     if not reason.strip():
         raise ValueError("A held book goes on for a reason: say which.")
+    refuse_passed_over(lake, book, as_of)
     vantage = Vantage(lake, book, as_of, as_of)
-    if not vantage.held(as_of):
+    contest = vantage.mandate.contest
+    since = vantage.drift(as_of)["watched_since"]
+    row = {"session": as_of, "contest": contest, "watched_since": since}
+    if vantage.held(as_of):
+        said = {"reason": reason.strip(), "approved_by": approved_by}
+        approve(lake, book, row | said)
+    elif approvals(lake, book, contest).filter(**row).is_empty():
         raise LookupError(f"{book} is not held at {as_of}: there is nothing to approve.")
-    approve(lake, book, as_of, vantage.drift(as_of)["watched_since"], reason.strip(), approved_by)
-    get_run_logger().info("%s: goes on after %s, says %s", book, as_of, approved_by)
+    who = approver(lake, book, contest, as_of)
+    get_run_logger().info("%s: goes on after %s, says %s", book, as_of, who)
     return f"{book} goes on after {as_of}"
 
 
@@ -180,7 +188,7 @@ def _release(lake: Lake, book: str, as_of: date, force_reason: str | None) -> Re
         orders=orders,
         checks=told["checks"],
         manifest=_manifest(lake, book, as_of, told),
-        run=_run(approver(lake, book, as_of)),
+        run=_run(approver(lake, book, mandate.contest, as_of)),
         extra=extra,
         revision=told["revision"],
         force_reason=force_reason,

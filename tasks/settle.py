@@ -11,7 +11,7 @@ from prefect import task
 from tasks.execution.ledger import Account, account_of, ledger_frame, open_account, place, settle
 from tasks.execution.release import current
 from tasks.market import frames
-from tasks.market.lake import Lake, Span
+from tasks.market.lake import Lake, Span, Where
 from tasks.releases import release_at
 from tasks.settings import data_folder, load_book, load_source, open_lake
 from tasks.vantage import Vantage
@@ -26,7 +26,7 @@ def settle_book(book: str, as_of: date) -> str:
     """
     lake, mandate = open_lake(), load_book(book)
     source = load_source(mandate.source)
-    _refuse_to_rewrite(book, as_of)
+    refuse_passed_over(lake, book, as_of)
     past = lake.read(f"ledger/{book}").filter(pl.col("session") < as_of)
     account = _account_after(past, book)
     if account is None:
@@ -53,13 +53,19 @@ def settle_book(book: str, as_of: date) -> str:
     return f"ledger/{book}: {as_of}"
 
 
-def _refuse_to_rewrite(book: str, as_of: date) -> None:
+def refuse_passed_over(lake: Lake, book: str, as_of: date) -> None:
     """Refuse to trade on a session that was passed over: later accounts rest on its silence."""
-    newest = current(data_folder(), book)
-    if newest and newest.session > as_of and release_at(book, as_of) is None:
+    released = current(data_folder(), book)
+    reached = [released.session] if released else []
+    where: Where = {"session": Span(as_of, date.max)}
+    later = lake.read(f"ledger/{book}", where=where, columns=["session"])["session"]
+    newest = max([as_of, *reached, *later])
+    if newest > as_of and release_at(book, as_of) is None:
         raise ValueError(
-            f"{book} has a release of {newest.session} but none of {as_of}: a target for an "
-            "earlier session cannot be traded any more. Use `afterclose backtest` to see it."
+            f"{book} stands at {newest} and has no release of {as_of}: a target for an earlier "
+            f"session cannot be traded any more. Go on from {newest}; if its night ended held, "
+            f"with `afterclose approve {book} --as-of {newest} --reason ...`. What {as_of} would "
+            "have done, `afterclose backtest` shows."
         )
 
 

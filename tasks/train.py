@@ -15,7 +15,7 @@ import polars as pl
 from prefect import get_run_logger, task
 
 from tasks.locks import source_lock
-from tasks.looks import compared_refits, look_at, looked
+from tasks.looks import compared_refits, look_at, looked, withhold_look
 from tasks.market.history import Array
 from tasks.market.lake import content_hash
 from tasks.mirror import Fitted, Walked, tell_mlflow
@@ -34,6 +34,7 @@ from tasks.settings import (
     threads,
 )
 from tasks.titles import titles_of, write_titles
+from tasks.untold import owe_training, training_can_be_told
 from tasks.walks import Seen, label_frame, walked
 
 if TYPE_CHECKING:
@@ -86,18 +87,18 @@ def _trained(contest: str, as_of: date) -> str:
     fits = compared_refits(contest, rules, schedule, holder)
     due = _due(contest, rules, fits, held)
     panel, compared = None, None
-    if due or (rules.promotion == "rule" and not looked(contest, schedule[-1])):
+    waiting = len(rules.candidates) > 1 and not looked(contest, schedule[-1])
+    if due or (waiting := waiting or training_can_be_told(contest)):
         sessions = _sessions_needed(rules, due, fits[0], as_of)
         labelled = {*(one.fitted_on for one in due), schedule[-1], as_of}
         panel, labels = panel_of(contest, sessions, as_of, fits=labelled)
         failed = _fit_all(contest, rules, due, held, panel, labels)
         able = [recipe for recipe in rules.candidates if recipe.name not in failed]
-        compared = _compare(contest, rules, able, fits, holder, panel, labels)
+        if waiting or {one.recipe.name for one in due} - failed:
+            compared = _compare(contest, rules, able, fits, holder, panel, labels)
     champion = _crown(contest, rules, schedule, as_of, panel)
-    if compared:
-        newest = {one.recipe.name: one.fitted_on for one in due}  # in the order of their sessions
-        for warning in tell_mlflow(contest, rules, newest, fits, champion, compared):
-            get_run_logger().warning("%s", warning)
+    if compared and (warning := tell_mlflow(contest, rules, fits, champion, compared)):
+        get_run_logger().warning("%s", warning)
     if not due:
         return f"{contest}: nothing due since {schedule[-1]}"
     get_run_logger().info("%s: %d fits up to %s", contest, len(due), schedule[-1])
@@ -233,30 +234,55 @@ def _compare(
 ) -> dict[str, Walked]:
     """Return what each recipe's walk since the compared refits was worth, and take the look.
 
-    The look is that of the last compared refit, by the labels that were known then.
+    The look is that of the last compared refit, by the labels that were known then. A challenger
+    that cannot be walked is named and left out: no book waits for it.
     """
-    from tasks.models.evaluation import evaluate
-
     session, as_of = compared[-1], max(day for day, _ in labels)
     known = {day: label_frame(panel, labels[day, rules.horizon]) for day in {session, as_of}}
-    found: dict[date, dict[str, Evaluation]] = {day: {} for day in known}
+    worth: dict[date, dict[str, Evaluation]] = {day: {} for day in known}
     scores: dict[str, pl.DataFrame] = {}
     for recipe in recipes:
-        scores[recipe.name] = walked(contest, rules, recipe, compared, panel, as_of)
-        for day, frame in known.items():
-            found[day][recipe.name] = evaluate(
-                scores[recipe.name].filter(pl.col("session") <= day),
-                frame,
-                horizon=rules.horizon,
-                min_names=rules.min_names,
+        try:
+            rows = walked(contest, rules, recipe, compared, panel, as_of)
+            judged = {day: _worth(rows, rules, day, frame) for day, frame in known.items()}
+        except Exception as error:
+            if recipe.name == holder:
+                raise
+            get_run_logger().warning(
+                "%s/%s could not be walked and is not compared: %s", contest, recipe.name, error
             )
-    daily = {name: one.daily for name, one in found[session].items()}
+            continue
+        scores[recipe.name] = rows
+        for day, one in judged.items():
+            worth[day][recipe.name] = one
+    owe_training(contest)
+    daily = {name: one.daily for name, one in worth[session].items()}
     then = {name: rows.filter(pl.col("session") <= session) for name, rows in scores.items()}
     seen = Seen(compared[0], session, then, daily, panel, labels[session, rules.horizon])
-    for one in look_at(contest, rules, seen, holder):
-        get_run_logger().info(
+    _look(contest, rules, seen, holder, as_of)
+    return {name: Walked(scores[name], one) for name, one in worth[as_of].items()}
+
+
+def _worth(scores: pl.DataFrame, rules: "Contest", day: date, known: pl.DataFrame) -> "Evaluation":
+    """Return what a walk up to `day` was worth by the labels known then."""
+    from tasks.models.evaluation import evaluate
+
+    upto = scores.filter(pl.col("session") <= day)
+    return evaluate(upto, known, horizon=rules.horizon, min_names=rules.min_names)
+
+
+def _look(contest: str, rules: "Contest", seen: Seen, holder: str, as_of: date) -> None:
+    """Take the look and tell what was found; one that fails is withheld, and the title stays."""
+    log = get_run_logger()
+    try:
+        found = look_at(contest, rules, seen, holder, as_of)
+    except Exception as error:  # noqa: BLE001  # no book waits for a look
+        log.warning("%s: no look on %s: %s", contest, seen.session, error)
+        withhold_look(contest, rules, seen, holder, str(error))
+        return
+    for one in found:
+        log.info(
             "%s: %s against %s: %s, %s; difference %+.4f ± %.4f, %.4f would be found",
             *(contest, one.challenger, holder, one.verdict, one.reason),
             *(one.difference, one.error, one.detectable),
         )
-    return {name: Walked(scores[name], one) for name, one in found[as_of].items()}

@@ -77,7 +77,7 @@ class Vantage:
         self.scores = scores.partition_by("session", as_dict=True) if scores.height else {}
         self.record = record_known(lake, self.mandate.contest, last).sort("known_on", "session")
         self.verdicts = drift_known(lake, self.mandate.contest, Span(first, last))
-        self._approved = approved(lake, book)
+        self._approved = approved(lake, book, self.mandate.contest)
 
     def roll(self, as_of: date) -> View:
         """Return what was known at `as_of`, in the book's currency; only ever forward."""

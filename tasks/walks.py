@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.forecast import champion_model, score_rows
 from tasks.market.history import Array
-from tasks.settings import calendar, digest, load_source, open_shelf
+from tasks.settings import calendar, digest, load_source, load_universe, open_shelf
 
 if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
@@ -30,13 +30,17 @@ class Seen(NamedTuple):
 def setup_of(rules: "Contest", name: str) -> str:
     """Return the hash of a recipe's settings and of all that its scores are compared by.
 
+    That includes which names there are, and the prices that labels begin and end at.
     Of a recipe that is no candidate any more it is that of the contest alone.
     """
     own = tuple(one for one in rules.candidates if one.name == name)
     fixed = {"title": "", "compare_refits": 1, "promotion": "by_hand"}  # move no score
     source = load_source(rules.source)
-    asked = rules.model_copy(update={"candidates": own, **fixed}).model_dump_json()
-    return digest(asked.encode(), f"{source.calendar} {source.starts}".encode())[:16]
+    universe = load_universe(rules.universe).model_copy(update={"title": ""})
+    asked = rules.model_copy(update={"candidates": own, **fixed})
+    told = f"{source.calendar} {source.starts} {source.trades_at}"
+    texts = asked.model_dump_json(), universe.model_dump_json(), told
+    return digest(*(text.encode() for text in texts))[:16]
 
 
 def walked(

@@ -4,9 +4,11 @@ import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
-from torch.multiprocessing import ProcessRaisedException, get_context, start_processes
+from torch.multiprocessing import get_context, start_processes
+from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 
 from tasks.learning.segments import Share
 
@@ -57,8 +59,8 @@ class _Started(LightningEnvironment):
 def in_company(count: int, work: Callable[..., Result], *given: Any) -> Result:
     """Return what the first of `count` processes makes of `work(company, *given)`.
 
-    All run it at once; where one fails, all end, and its error is raised here. They end with this
-    process, however it ends.
+    All run it at once; where one fails, all end, and a `RuntimeError` says what the first of them
+    said: its error may be one that does not travel. They end with this process, however it ends.
     """
     with socket.socket() as free:
         free.bind((HOST, 0))
@@ -67,23 +69,42 @@ def in_company(count: int, work: Callable[..., Result], *given: Any) -> Result:
     running = start_processes(  # type: ignore[no-untyped-call]
         _one, (work, count, port, told, given), nprocs=count, join=False, start_method="spawn"
     )
-    heard: list[Result | Exception] = []
+    heard: list[_Done] = []
     ended = False
     while not ended:
         try:
             ended = running.join(timeout=0.05)
-        except ProcessRaisedException as error:
+        except ProcessException as error:
             _listen(told, heard)
-            raise next(one for one in heard if isinstance(one, Exception)) from error
+            raise _failure(heard, error) from error
         _listen(told, heard)
-    (result,) = heard
-    assert not isinstance(result, Exception)
-    return result
+    return next(one.result for one in heard)
 
 
-def _listen(told: Any, heard: list[Any]) -> None:
+class _Done(NamedTuple):
+    """What a process came to."""
+
+    result: Any
+    failed: str = ""  # name of its error; empty where it did not
+    why: str = ""
+    out_of_memory: bool = False  # of a GPU
+
+
+def _failure(heard: list[_Done], error: ProcessException) -> RuntimeError:
+    """Return what the first to fail told; where it could not tell, how it ended."""
+    failed = next((one for one in heard if one.failed), None)
+    if failed is None:
+        code = f"exit code {error.exit_code}" if isinstance(error, ProcessExitedException) else ""
+        return RuntimeError(
+            f"Process {error.error_index} of a training ended without a word: {code or error}."
+        )
+    kind = torch.OutOfMemoryError if failed.out_of_memory else RuntimeError
+    return kind(f"{failed.failed}: {failed.why}")
+
+
+def _listen(told: Any, heard: list[_Done]) -> None:
     while not told.empty():
-        heard.append(told.get())
+        heard.append(_Done(*told.get()))
 
 
 def _one(
@@ -92,7 +113,8 @@ def _one(
     try:
         result = work(Company(Share(place, count), port), *given)
     except Exception as error:
-        told.put(error)
+        out = isinstance(error, torch.OutOfMemoryError)
+        told.put((None, type(error).__name__, str(error), out))
         raise
     if place == 0:
-        told.put(result)
+        told.put((result,))

@@ -7,7 +7,7 @@ model is no guide even to that, and the book is held as it stands.
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,7 +62,8 @@ def feature_shifts(
     """Return how far each feature of the members moved in the 60 sessions up to `as_of`.
 
     They are held against up to 500 sessions before; empty where there are fewer than 240. Nothing
-    after `as_of` is looked at. A feature that is told too seldom to be judged is left out.
+    after `as_of` is looked at, nor before its newest 560 sessions, told or not. A feature that is
+    told too seldom to be judged is left out.
 
     Features are taken as they were stored. What a model sees of them may be their ranks, which are
     spread alike in every session and never seem to move.
@@ -77,11 +78,11 @@ def feature_shifts(
             f"{as_of} is no session of the features, which span {sessions[:1]} to {sessions[-1:]}."
         )
     end = sessions.index(as_of) + 1
-    told_FT = {
-        name: np.isfinite(np.asarray(values)).any(axis=1)[:end] for name, values in features.items()
-    }
+    seen = slice(max(end - RECENT - REFERENCE, 0), end)
+    tables = {name: np.asarray(values)[seen] for name, values in features.items()}
+    told_FT = {name: np.isfinite(values).any(axis=1) for name, values in tables.items()}
     told = np.flatnonzero(np.any(list(told_FT.values()), axis=0)) if told_FT else np.empty(0, int)
-    now, past = told[-RECENT:], told[:-RECENT][-REFERENCE:]
+    now, past = told[-RECENT:], told[:-RECENT]
     if past.size < WINDOWS * RECENT:
         return []
     judged = [
@@ -93,8 +94,8 @@ def feature_shifts(
     if not judged:
         return []
     return stability(
-        {name: _finite(features[name], past) for name in judged},
-        {name: _finite(features[name], now) for name in judged},
+        {name: _finite(tables[name], past) for name in judged},
+        {name: _finite(tables[name], now) for name in judged},
     )
 
 
@@ -107,8 +108,8 @@ def watch_since(reign: Sequence[date]) -> date:
     return reign[(len(reign) - 1) // YEAR * YEAR]
 
 
-def _finite(values: ArrayLike, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    chosen = np.asarray(values, np.float64)[rows]
+def _finite(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    chosen = values[rows].astype(np.float64)
     return np.where(np.isfinite(chosen), chosen, np.nan)
 
 

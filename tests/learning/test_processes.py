@@ -1,5 +1,7 @@
 """Processes that share each step end with what one of them alone ends with."""
 
+import os
+import signal
 import time
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 from tasks.learning.model import Examples, Learned
 from tasks.learning.processes import Company, in_company
 from tasks.learning.segments import ALONE, Feed, Share
+from tasks.learning.training import _is_out_of_memory
 from tests.learning.test_training import examples, fit, states
 
 TOLERANCE = 1e-4  # of a weight: sums in another order, over a few passes of AdamW
@@ -85,5 +88,44 @@ def _fails(company: Company) -> None:
 
 @pytest.mark.slow
 def test_where_one_process_fails_all_end_and_its_error_is_told():
-    with pytest.raises(ValueError, match="the second fails"):
+    with pytest.raises(RuntimeError, match="ValueError: the second fails"):
         in_company(2, _fails)
+
+
+class Odd(Exception):
+    """An error that does not travel between processes."""
+
+    def __init__(self, first: str, second: str):
+        super().__init__(f"{first} {second}: can't allocate memory")
+        self.held = lambda: None
+
+
+def _fails_oddly(company: Company) -> None:
+    raise Odd("no room", "left")
+
+
+@pytest.mark.slow
+def test_an_error_that_does_not_travel_is_told_by_its_text():
+    with pytest.raises(RuntimeError, match="Odd: no room left: can't allocate memory") as caught:
+        in_company(1, _fails_oddly)
+    assert _is_out_of_memory(caught.value)
+
+
+def _fills_the_gpu(company: Company) -> None:
+    raise torch.OutOfMemoryError("tried to allocate")
+
+
+@pytest.mark.slow
+def test_a_full_gpu_is_known_as_such():
+    with pytest.raises(torch.OutOfMemoryError, match="tried to allocate"):
+        in_company(1, _fills_the_gpu)
+
+
+def _is_killed(company: Company) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_told_by_its_exit_code():
+    with pytest.raises(RuntimeError, match=r"Process 0 .* without a word: exit code -9"):
+        in_company(1, _is_killed)

@@ -102,6 +102,22 @@ def test_too_few_sessions_give_no_shifts_and_an_unknown_session_is_refused():
         feature_shifts(drawn(), DAYS, as_of=date(2020, 1, 1))
 
 
+def test_a_night_and_a_walk_give_equal_numbers_where_sessions_were_not_told():
+    days = [date(2021, 1, 1) + timedelta(days=day) for day in range(900)]
+    dice = np.random.default_rng(2)
+    walked = {name: dice.standard_normal((len(days), 25)).astype(np.float32) for name in "ab"}
+    for table in walked.values():
+        table[:200] += 3
+        table[500:580] = np.nan  # nobody told: the 560 newest sessions hold 480 that are known
+    night = {name: table[-560:] for name, table in walked.items()}
+    found = feature_shifts(walked, days, as_of=days[-1])
+    assert found == feature_shifts(night, days[-560:], as_of=days[-1])
+    early = {name: table[:790] for name, table in walked.items()}
+    assert feature_shifts(early, days[:790], as_of=days[789]) == feature_shifts(
+        {name: table[230:] for name, table in early.items()}, days[230:790], as_of=days[789]
+    )
+
+
 def test_a_feature_that_is_told_too_seldom_is_left_out_and_values_without_end_count_as_none():
     tables = drawn()
     usual = feature_shifts(tables, DAYS, as_of=DAYS[-1])

@@ -7,12 +7,14 @@ import polars as pl
 import pytest
 
 from tasks import looks
+from tasks import settings as settings_room
 from tasks.learning.tracking import TrackingError
 from tasks.models.promotion import Proof
 from tasks.proofs import searched_at, trials_since
 from tasks.settings import calendar, load_contest, open_lake
-from tasks.walks import Seen
-from tests.house import CONTEST, House
+from tasks.untold import Untold, owe_trials, settle_trials
+from tasks.walks import Seen, setup_of
+from tests.house import CONTEST, SOURCE, House
 
 DAYS = calendar("XNYS").sessions(date(2020, 1, 2), date(2023, 12, 29))
 REFITS = DAYS[149::20]
@@ -36,10 +38,11 @@ def since(place: int = 15) -> date:
     return looks.compared_refits("tiny", load_contest("tiny"), REFITS[:place], "lightgbm")[0]
 
 
-def look(place: int = 15, edge: float = 0.03):
-    """Look on the night of a refit at differences whose mean is `edge`."""
+def look(place: int = 15, edge: float = 0.03, nights: int = 0):
+    """Look at a refit, so many nights after it, at differences whose mean is `edge`."""
     begin, session = since(place), REFITS[place - 1]
     days = [day for day in DAYS if begin <= day <= session]
+    as_of = DAYS[DAYS.index(session) + nights]
     dice = np.random.default_rng(len(days))
     drawn = dice.normal(0, 0.05, len(days))
     ics = {"lightgbm": drawn * 0, "ridge": drawn - drawn.mean() + edge}
@@ -48,7 +51,7 @@ def look(place: int = 15, edge: float = 0.03):
         for name, one in ics.items()
     }
     seen = Seen(begin, session, {}, daily, None, np.zeros((0, 0)))
-    return looks.look_at("tiny", load_contest("tiny"), seen, "lightgbm")[0]
+    return looks.look_at("tiny", load_contest("tiny"), seen, "lightgbm", as_of)[0]
 
 
 def decided() -> list[tuple[date, str]]:
@@ -174,6 +177,60 @@ def test_a_look_taken_again_takes_no_title_of_sessions_that_are_scored(house):
     assert decided() == [(REFITS[14], "ridge")]
 
 
+def test_a_look_taken_again_on_the_night_after_gives_no_title_of_a_session_that_is_scored(house):
+    look(edge=0.0)
+    scored_up_to(REFITS[14])
+    assert f"sessions up to {REFITS[14]} are scored" in look(nights=1).reason
+    assert decided() == []
+
+
+def test_a_look_that_comes_late_gives_the_title_where_no_night_has_scored_its_session(house):
+    scored_up_to(DAYS[DAYS.index(REFITS[14]) - 1])
+    look(nights=1)
+    assert decided() == [(REFITS[14], "ridge")]
+
+
+def test_a_look_that_cannot_be_taken_says_why_and_moves_no_other(house):
+    look(15, edge=0.001)
+    rules, begin = load_contest("tiny"), since(16)
+    seen = Seen(begin, REFITS[15], {}, {"ridge": pl.DataFrame()}, None, np.zeros((0, 0)))
+    with pytest.raises(LookupError, match="lightgbm lacks a fit"):
+        looks.look_at("tiny", rules, seen, "lightgbm", REFITS[15])
+    assert not looks.looked("tiny", REFITS[15])
+    looks.withhold_look("tiny", rules, seen, "lightgbm", "it lacks a fit")
+    assert looks.looked("tiny", REFITS[15])
+    row = kept()
+    told = (row["verdict"], row["reason"], row["recipe"])
+    assert told == ("not taken", "it lacks a fit", "ridge")
+    after, lake = look(17, edge=0.001), open_lake()
+    none = lake.read("promotions/tiny").clear()
+    lake.replace("promotions/tiny", none, over={"session": [REFITS[15]]})
+    assert look(17, edge=0.001) == after
+
+
+def test_a_look_that_was_taken_is_never_withheld(house):
+    look(15, edge=0.0)
+    once = kept()
+    seen = Seen(REFITS[0], REFITS[14], {}, {}, None, np.zeros((0, 0)))
+    looks.withhold_look("tiny", load_contest("tiny"), seen, "lightgbm", "it failed")
+    assert kept() == once
+
+
+def test_other_names_or_prices_to_trade_at_are_another_contest(house):
+    rules = load_contest("tiny")
+    before = setup_of(rules, "ridge")
+    house.write("universes", "everyone", "kind: all\ntitle: Whoever has a bar\n")
+    settings_room._load.cache_clear()
+    assert setup_of(rules, "ridge") == before
+    house.write("universes", "everyone", "kind: listed\ntitle: Two\nsymbols: [SIM00, SIM01]\n")
+    settings_room._load.cache_clear()
+    other = setup_of(rules, "ridge")
+    assert other != before
+    house.write("sources", "tiny", SOURCE.replace("trades_at: open", "trades_at: close"))
+    settings_room._load.cache_clear()
+    assert setup_of(rules, "ridge") not in (before, other)
+
+
 def test_a_look_taken_again_on_its_own_night_replaces_its_decision(house):
     look()
     scored_up_to(REFITS[14])
@@ -189,7 +246,7 @@ def test_only_trials_that_saw_the_compared_sessions_count(house):
 
     def logged(recipe: str, model: str, at: str, trials: int) -> None:
         name = f"{recipe}-{at}-0123456789abcdef"
-        study = Study(name, "tiny", recipe, {"recipe.model": model}, {})
+        study = Study(name, "tiny", "tiny/any", recipe, {"recipe.model": model}, {})
         done = [
             Trial(number, {"x": number}, "complete", 0.1, [[0.1]], 1.0, "")
             for number in range(trials)
@@ -201,8 +258,14 @@ def test_only_trials_that_saw_the_compared_sessions_count(house):
     logged("ridge", "ridge", "2020-12-04", 1)
     logged("renamed", "ridge", "2020-12-04", 4)
     logged("lightgbm", "lightgbm", "2020-12-04", 1)
-    made = trials_since("tiny", load_contest("tiny"), date(2020, 8, 4))
-    assert made == {"ridge": 7, "lightgbm": 1}
+    rules, begin = load_contest("tiny"), date(2020, 8, 4)
+    assert trials_since("tiny", rules, begin) == {"ridge": 7, "lightgbm": 1}
+    both, early = ("ridge-2020-12-04-0123456789abcdef", "ridge-2020-08-03-0123456789abcdef")
+    owe_trials("tiny", both, Untold("ridge", "ridge", 3))  # one of them was logged
+    owe_trials("tiny", early, Untold("ridge", "ridge", 5))
+    assert trials_since("tiny", rules, begin) == {"ridge": 9, "lightgbm": 1}
+    settle_trials("tiny", both)
+    assert trials_since("tiny", rules, begin) == {"ridge": 7, "lightgbm": 1}
 
 
 def test_a_study_without_a_session_in_its_name_counts_as_the_newest():

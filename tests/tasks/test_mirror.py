@@ -4,10 +4,11 @@ from datetime import date
 
 import pytest
 
-from tasks import mirror
+from tasks import mirror, untold
 from tasks.learning.tracking import TrackingError
 from tasks.mirror import Fitted, Walked, tell_mlflow
 from tasks.settings import load_contest, tracking_uri
+from tasks.untold import owe_training, training_can_be_told
 from tests.house import House
 
 EARLY, LATE = date(2020, 10, 1), date(2020, 12, 1)
@@ -23,14 +24,16 @@ def rules(tmp_path):
 @pytest.fixture
 def told(monkeypatch):
     """Record what MLflow is told; every fit but those of `lacking` has a run."""
-    calls: dict[str, list] = {"logged": [], "aliases": [], "lacking": []}
+    lacking = [Fitted("lightgbm", LATE), Fitted("ridge", LATE)]
+    calls: dict[str, list] = {"logged": [], "aliases": [], "lacking": lacking}
 
     def logged(contest, recipe, fits, judged, *, champion, scores):
         assert (judged, scores) == (f"worth of {recipe.name}", f"scores of {recipe.name}")
         calls["logged"].append((recipe.name, fits, champion))
+        lacking.remove(Fitted(recipe.name, fits[-1]))
 
     def run(contest, fit):
-        return None if fit in calls["lacking"] else f"{fit.recipe} {fit.fitted_on}"
+        return None if fit in lacking else f"{fit.recipe} {fit.fitted_on}"
 
     monkeypatch.setattr("tasks.record.log_newest_fit", logged)
     monkeypatch.setattr(mirror, "run_of", run)
@@ -41,21 +44,27 @@ def told(monkeypatch):
     return calls
 
 
-def tell(rules, serving: Fitted) -> list[str]:
-    newest = {"lightgbm": LATE, "ridge": LATE}
-    return tell_mlflow("tiny", rules, newest, [EARLY, LATE], serving, WALKS)
+def tell(rules, serving: Fitted) -> str:
+    return tell_mlflow("tiny", rules, [EARLY, LATE], serving, WALKS)
 
 
 def test_a_refit_that_serves_gets_the_alias(rules, told):
-    assert tell(rules, Fitted("lightgbm", LATE)) == []
+    assert tell(rules, Fitted("lightgbm", LATE)) == ""
     assert told["logged"] == [("lightgbm", [EARLY, LATE], True), ("ridge", [EARLY, LATE], False)]
     assert told["aliases"] == [f"lightgbm {LATE}"]
 
 
 def test_a_refit_that_was_refused_does_not_take_the_alias_from_the_fit_that_serves(rules, told):
-    assert tell(rules, Fitted("lightgbm", EARLY)) == []
+    assert tell(rules, Fitted("lightgbm", EARLY)) == ""
     assert told["logged"] == [("lightgbm", [EARLY, LATE], False), ("ridge", [EARLY, LATE], False)]
     assert told["aliases"] == [f"lightgbm {EARLY}"]
+
+
+def test_what_has_a_run_is_not_logged_again(rules, told):
+    told["lacking"].remove(Fitted("lightgbm", LATE))
+    tell(rules, Fitted("lightgbm", LATE))
+    tell(rules, Fitted("lightgbm", LATE))
+    assert told["logged"] == [("ridge", [EARLY, LATE], False)]
 
 
 def test_a_fit_that_serves_and_was_never_logged_is_logged_now(rules, told):
@@ -65,18 +74,32 @@ def test_a_fit_that_serves_and_was_never_logged_is_logged_now(rules, told):
     assert told["aliases"] == []
 
 
-def test_mlflow_away_is_told_and_stops_nothing(rules, told, monkeypatch):
-    def away(*_, **__):
+def test_mlflow_away_is_told_once_and_owed_until_it_answers(rules, told, monkeypatch):
+    asked = []
+
+    def away(*given, **_):
+        asked.append(given)
         raise TrackingError("MLflow is away")
 
-    monkeypatch.setattr(mirror, "run_of", away)
-    assert tell(rules, Fitted("lightgbm", LATE)) == [
-        "MLflow may show an older champion of tiny: MLflow is away"
-    ]
-    monkeypatch.setattr("tasks.record.log_newest_fit", away)
-    assert tell(rules, Fitted("lightgbm", LATE)) == [
-        f"tiny/{name} is fitted but not logged: MLflow is away" for name in ("lightgbm", "ridge")
-    ]
+    owe_training("tiny")
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.record.log_newest_fit", away)
+        assert tell(rules, Fitted("lightgbm", LATE)).endswith("makes up: MLflow is away")
+        assert len(asked) == 1  # no further recipe waits for who does not answer
+        patch.setattr(untold, "_ask", away)
+        assert not training_can_be_told("tiny")
+    monkeypatch.setattr(untold, "_ask", lambda: None)
+    assert training_can_be_told("tiny")
+    assert tell(rules, Fitted("lightgbm", LATE)) == ""
+    monkeypatch.setattr(untold, "_ask", lambda: pytest.fail("who owes nothing does not ask"))
+    assert not training_can_be_told("tiny")
+
+
+def test_a_page_that_cannot_be_drawn_is_told_and_not_tried_each_night(rules, told, monkeypatch):
+    owe_training("tiny")
+    monkeypatch.setattr("tasks.record.log_newest_fit", lambda *_, **__: 1 / 0)
+    assert "division by zero" in tell(rules, Fitted("lightgbm", LATE))
+    assert not training_can_be_told("tiny")
 
 
 @pytest.mark.slow

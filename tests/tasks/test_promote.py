@@ -27,15 +27,17 @@ def quiet(monkeypatch):
 def looking(monkeypatch, quiet):
     """Let the night look at its challengers, and MLflow be told nothing but who is champion."""
     told: list[str] = []
+    runs: set[tuple[str, date]] = set()
     monkeypatch.setattr(train, "_compare", COMPARE)
 
-    def logged(*said, champion, scores):
+    def logged(contest, recipe, fits, judged, *, champion, scores):
+        runs.add((recipe.name, fits[-1]))
         if champion:
-            told.append(said[1].name)
+            told.append(recipe.name)
 
     monkeypatch.setattr("tasks.record.log_newest_fit", logged)
     monkeypatch.setattr("tasks.looks.trials_since", lambda *_: {})
-    monkeypatch.setattr("tasks.mirror.run_of", lambda *_: "the run that serves")
+    monkeypatch.setattr("tasks.mirror.run_of", lambda _, fit: "a run" if fit in runs else None)
     monkeypatch.setattr("tasks.learning.tracking.register", lambda *_, **__: "1")
     return told
 
@@ -280,4 +282,6 @@ def test_mlflow_away_delays_no_title(build, looking, monkeypatch, caplog):
     with house.open(), caplog.at_level(logging.WARNING, "night"):
         house.forecast(FIRST)
         assert len(champions()) > 1
-    assert "fitted but not logged: MLflow is away" in caplog.text
+    assert "MLflow is not told of all fits of tiny, a later night makes up: MLflow is away" in (
+        caplog.text
+    )

@@ -193,12 +193,29 @@ def test_the_book_of_a_contest_is_walked_with_both_and_earns_by_what_each_knows(
 
 
 @pytest.mark.slow
-def test_a_book_that_cannot_be_walked_is_named_with_the_reason(seen):
-    gap = seen.scores["ridge"].filter(pl.col("session") != date(2020, 11, 2))
-    torn = seen._replace(scores={**seen.scores, "ridge": gap})
+def test_a_book_keeps_its_target_over_a_blocked_night_and_withholds_nothing(landed):
+    blocked = pl.col("session") == date(2020, 11, 2)
+    with landed.open():
+        lake = open_lake()
+        bars = lake.read("bars")
+        lake.replace("bars", bars.filter(~blocked), over={"source": ["tiny"]})
+        torn = two()
+        found, why = proofs.net_of("tiny", torn, "ridge", "lightgbm")
+        lake.replace("bars", bars, over={"source": ["tiny"]})
+        sessions = two().scores["ridge"]["session"].n_unique()
+    assert torn.scores["ridge"]["session"].n_unique() == sessions - 1
+    assert (list(found), why) == (["tiny"], "")
+    assert len(found["tiny"]) == sessions - 1
+    assert np.isfinite(found["tiny"]).all()
+
+
+@pytest.mark.slow
+def test_a_book_that_finds_no_target_on_most_sessions_is_named_with_the_reason(seen):
+    few = seen.scores["ridge"].filter(pl.col("session") > date(2020, 11, 20))
+    torn = seen._replace(scores={**seen.scores, "ridge": few})
     found, why = proofs.net_of("tiny", torn, "ridge", "lightgbm")
     assert found is None
-    assert why == ("book tiny could not be walked: no forecast of contest 'tiny' for 2020-11-02")
+    assert why.startswith("book tiny could not be walked: with ridge it found no target on 37 of ")
 
 
 def test_a_contest_without_a_book_has_no_net_return(house):

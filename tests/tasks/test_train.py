@@ -18,7 +18,8 @@ COMPARE = train._compare  # as it is: the house's tests leave it out
 def looking(monkeypatch):
     """Let the night look at its challengers, and MLflow be told nothing."""
     monkeypatch.setattr(train, "_compare", COMPARE)
-    monkeypatch.setattr(train, "tell_mlflow", lambda *_: [])
+    monkeypatch.setattr(train, "tell_mlflow", lambda *_: "")
+    monkeypatch.setattr(train, "training_can_be_told", lambda *_: False)
     monkeypatch.setattr("tasks.looks.trials_since", lambda *_: {})
 
 
@@ -84,6 +85,68 @@ def test_a_challenger_that_cannot_be_fitted_delays_no_title(build, looking, monk
         assert not open_lake().read("forecasts/tiny").is_empty()
     assert "tiny/ridge could not be fitted" in caplog.text
     assert "its loss is no number" in caplog.text
+
+
+def walking(monkeypatch, *, failing: str) -> list[str]:
+    """Let the walks of a recipe fail; record whose are asked for."""
+    whole, asked = train.walked, []
+
+    def walk(contest, rules, recipe, *given):
+        asked.append(recipe.name)
+        if recipe.name == failing:
+            raise ValueError("its weights are no numbers")
+        return whole(contest, rules, recipe, *given)
+
+    monkeypatch.setattr(train, "walked", walk)
+    return asked
+
+
+@pytest.mark.slow
+def test_a_challenger_that_cannot_be_walked_delays_no_title_and_no_later_night(
+    build, looking, monkeypatch, caplog
+):
+    house, asked = build("lame"), walking(monkeypatch, failing="ridge")
+    with house.open(), caplog.at_level(logging.WARNING, "night"):
+        house.forecast(FIRST)
+        assert not open_lake().read("forecasts/tiny").is_empty()
+        assert asked == ["lightgbm", "ridge"]
+        house.forecast(SECOND)
+        row = open_lake().read("promotions/tiny").row(0, named=True)
+    assert "tiny/ridge could not be walked and is not compared: its weights" in caplog.text
+    assert row["verdict"] == "not taken"
+    assert row["reason"] == "no challenger could be fitted and walked"
+    assert asked == ["lightgbm", "ridge"]
+
+
+@pytest.mark.slow
+def test_a_champion_that_cannot_be_walked_stops_the_training(build, looking, monkeypatch):
+    house = build("halted")
+    walking(monkeypatch, failing="lightgbm")
+    with house.open(), pytest.raises(ValueError, match="its weights are no numbers"):
+        house.forecast(FIRST)
+
+
+@pytest.mark.slow
+def test_a_look_that_fails_is_withheld_and_one_that_was_lost_is_made_up_for(
+    build, looking, monkeypatch, caplog
+):
+    def fails(*_):
+        raise ZeroDivisionError("no session")
+
+    house, asked = build("lost"), walking(monkeypatch, failing="")
+    with house.open(), caplog.at_level(logging.WARNING, "night"):
+        with monkeypatch.context() as patch:
+            patch.setattr(train, "_compare", fails)  # the run dies after its fits
+            with pytest.raises(ZeroDivisionError):
+                house.forecast(FIRST)
+        with monkeypatch.context() as patch:
+            patch.setattr(train, "look_at", fails)
+            house.forecast(FIRST)
+        assert asked == ["lightgbm", "ridge"]
+        row = open_lake().read("promotions/tiny").row(0, named=True)
+        assert open_lake().read("champions")["recipe"].unique().to_list() == ["lightgbm"]
+    assert (row["verdict"], row["reason"]) == ("not taken", "no session")
+    assert "no look on" in caplog.text
 
 
 @pytest.mark.slow

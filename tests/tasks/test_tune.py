@@ -16,6 +16,7 @@ from tasks.learning.trials import trials_ever
 from tasks.record import _params
 from tasks.settings import load_contest, tracking_uri
 from tasks.tune import Answer, Search, study_of, trials_made, tune_recipe
+from tasks.untold import untold_trials
 from tests.house import CONTEST, LAST, House
 
 pytestmark = pytest.mark.slow
@@ -90,7 +91,10 @@ def test_without_mlflow_the_search_goes_on_and_the_trials_are_told_later(stored,
             assert len(answer.tuned.trials) == 4
             assert "not in MLflow" in answer.warning
             assert answer.ever is None
+            left = untold_trials("tiny")[answer.tuned.study]
+            assert left == ("lightgbm", "lightgbm", 4)
         assert tuned(4).warning == ""
+        assert untold_trials("tiny") == {}
         assert trials_ever(tracking_uri(), "tiny") == before + 1
 
 

@@ -23,10 +23,8 @@ from tasks.models import fitting
 from tests.tasks.planted_leaks import PLANTED, honest
 
 SHORT = FeatureSet("short", tuple(one for one in PRICE.features if one.look_back <= 21))
-RECIPES = {
-    "ridge": Recipe(name="ridge", model="ridge"),
-    "lightgbm": Recipe(name="lightgbm", model="lightgbm", settings={"trees": 20}),
-}
+TREES = Recipe(name="lightgbm", model="lightgbm", settings={"trees": 20})
+RECIPES = {"ridge": Recipe(name="ridge", model="ridge"), "lightgbm": TREES}
 ALL = AllUniverse(kind="all", title="Every name")
 
 
@@ -238,15 +236,14 @@ def test_a_contest_whose_recipe_selects_features_has_sessions_enough_to_do_so(sh
 @pytest.mark.slow
 def test_an_ensemble_is_audited_with_as_many_sessions_as_its_members_look_back_and_in_small(short):
     net = Recipe(name="net", model="tcn", loss="ic", seeds=5, settings={"levels": 5, "epochs": 99})
-    trees = RECIPES["lightgbm"].model_copy(update={"seeds": 5})
+    trees = TREES.model_copy(update={"seeds": 5})
     whole = Recipe(name="both", model="ensemble", seeds=3, members=(net, trees))
-    rules = contest(candidates=(whole,))
-    target = tasks_audit.target_of_contest("both", rules, ALL, "open")
+    target = tasks_audit.target_of_contest("both", contest(candidates=(whole,)), ALL, "open")
     told = target.studies[0].claims(target.tape).known
     assert told["scores of both"]["fitted_on"].n_unique() > 1
-    small = tasks_audit._short(whole)
-    assert [small.seeds, *(one.seeds for one in small.members)] == [1, 1, 1]
-    assert small.members[0].settings == {"levels": 5, "epochs": tasks_audit.EPOCHS}
+    net, trees = tasks_audit._short(whole).members
+    assert net.seeds == trees.seeds == tasks_audit._short(whole).seeds == 1
+    assert net.settings == {"levels": 5, "epochs": tasks_audit.EPOCHS}
 
 
 @pytest.mark.slow

@@ -5,8 +5,9 @@
 reads a file of bars (date, symbol, open, high, low, close, volume) and one of its sessions
 (exchange, date), lets the gate judge it, makes the features of the contest, and fits each of the
 contest's recipes, as they stand in `conf/models`, on all years but the last two, stopped by the
-last but one: what needs no stopping (ridge, forest, support vectors) learns from that year too.
-The last year judges. LightGBM is tuned first, on folds before the test year. To choose settings
+last but one. What needs no stopping (ridge, forest, support vectors) learns from that year too, and
+so do recipes with `refit`, once it has stopped them; the yardstick has none. The last year judges.
+LightGBM is tuned first, on folds before the test year. To choose settings
 without that year, let `--until` end the one before.
 
 A file of names that were chosen at its end holds survivors: it says which model orders names

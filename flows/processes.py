@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import psutil
 
 MARK = "AFTERCLOSE_PROCESS"
+SEEN_S = 60.0  # until the environment of a process just started must be readable
 PATIENCE = 15.0  # seconds between asking a process to end and ending it
 
 
@@ -26,7 +27,8 @@ def start(
     """Start `command` in `folder`, detached, marked and logging to a new `log`; return its id.
 
     A process whose program is still being read from the disk shows no environment yet, so this
-    waits until the mark can be seen, or the process has ended.
+    waits until the mark can be seen, or the process has ended; no mark after `SEEN_S` seconds
+    raises `TimeoutError`.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as lines:
@@ -39,7 +41,15 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C at the terminal must not reach the servers
         )
+    until = time.monotonic() + SEEN_S
     while process.poll() is None and not is_alive(process.pid, mark=mark):
+        if time.monotonic() > until:
+            process.kill()
+            process.wait()
+            raise TimeoutError(
+                f"{command[0]} was started, but its environment cannot be read after {SEEN_S} s: "
+                f"without it, it could not be found again. Its log is {log}."
+            )
         time.sleep(0.01)
     return process.pid
 

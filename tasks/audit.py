@@ -211,10 +211,8 @@ def _to_select(recipe: Recipe, horizon: int) -> int:
 
 
 def _short(recipe: Recipe) -> Recipe:
-    """Return the recipe as it stands, but for the passes of a net and an ensemble's seeds."""
-    if recipe.members:
-        members = tuple(_short(one).model_copy(update={"seeds": 1}) for one in recipe.members)
-        return recipe.model_copy(update={"members": members, "seeds": 1})
-    if recipe.model not in NETS:
-        return recipe
-    return recipe.model_copy(update={"settings": {**recipe.settings, "epochs": EPOCHS}})
+    """Return the recipe as it stands, but for the passes of a net and its seeds: one of them."""
+    changed: dict[str, object] = {"seeds": 1, "members": tuple(map(_short, recipe.members))}
+    if recipe.model in NETS:
+        changed["settings"] = {**recipe.settings, "epochs": EPOCHS}
+    return recipe.model_copy(update=changed)

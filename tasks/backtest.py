@@ -68,6 +68,7 @@ def walked_sessions(
         "minimum variance": minimum_variance(mandate, book=book, horizon=horizon),
         "equal weight": monthly(equal_weight(mandate, book=book)),
     }
+    policies = {name: vantage.where_scored(one) for name, one in policies.items()}
     closes = (vantage.close(session) for session in steps(sessions, f"walking {book}"))
     walked: dict[str, list[Step]] = {name: [] for name in policies}
     for each in walk(closes, policies, mandate=mandate, trades_at=vantage.source.trades_at):

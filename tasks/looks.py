@@ -12,7 +12,7 @@ from prefect.artifacts import create_table_artifact
 
 from tasks.market.frames import shaped
 from tasks.market.lake import Lake, Where
-from tasks.proofs import proof_of, trials_since
+from tasks.proofs import proof_of, trials_since, untold_since
 from tasks.settings import calendar, load_source, open_lake
 from tasks.titles import DECISIONS, stored
 from tasks.walks import Seen, setup_of
@@ -68,9 +68,11 @@ def look_at(
 ) -> "list[Verdict]":
     """Judge the challengers of `holder` by what was known at `seen.session`, and keep it.
 
-    Looking again at the same session replaces that look and counts once. By the rule of the
+    Looking again at the same session replaces that look and counts once; with a challenger less
+    it would not, so then the look stands. By the rule of the
     contest, a challenger that is better gets the title from this very session on, unless a night
-    before that of `as_of` has scored it. Raises `LookupError` where there is nobody to compare.
+    before that of `as_of` has scored it. Raises `LookupError` where there is nobody to compare, or
+    who was compared before is missing.
     """
     from tasks.models.promotion import Challenger, judge
 
@@ -82,6 +84,8 @@ def look_at(
         raise LookupError(f"champion {holder} lacks a fit that is compared")
     if not others:
         raise LookupError("no challenger could be fitted and walked")
+    if gone := sorted(_looked_at(lake, contest, session, holder) - set(others)):
+        raise LookupError(f"{', '.join(gone)} cannot be compared now, so the look before stands")
     number = _numbers(rules, session)
     series, trials = _aligned(seen.daily), _trials(lake, contest, rules, seen)
     found = judge(
@@ -131,6 +135,14 @@ def looked(contest: str, session: date) -> bool:
     return not looks.filter(pl.col("session") == session).is_empty()
 
 
+def _looked_at(lake: Lake, contest: str, session: date, holder: str) -> set[str]:
+    """Return whom a look at `session` compared with `holder`, if it was taken."""
+    looks = stored(lake, f"promotions/{contest}", LOOKS).filter(
+        pl.col("session") == session, pl.col("champion") == holder, pl.col("verdict") != NOT_TAKEN
+    )
+    return set(looks["recipe"])
+
+
 def _aligned(daily: Mapping[str, pl.DataFrame]) -> dict[str, np.ndarray]:
     """Return each recipe's rank ICs on one axis of sessions, NaN where there is none."""
     axis = pl.concat([frame.select("session") for frame in daily.values()]).unique().sort("session")
@@ -152,7 +164,10 @@ class _Trials(NamedTuple):
 
 
 def _trials(lake: Lake, contest: str, rules: "Contest", seen: Seen) -> _Trials:
-    """Count the trials that saw compared sessions; where MLflow is away, those last known."""
+    """Count the trials that saw compared sessions; where MLflow is away, those known without it.
+
+    Some of these may then count twice, as told last time and as untold: never too few.
+    """
     from tasks.learning.patience import bounded
     from tasks.learning.tracking import TrackingError
 
@@ -165,10 +180,12 @@ def _trials(lake: Lake, contest: str, rules: "Contest", seen: Seen) -> _Trials:
     try:
         counted = bounded(lambda: trials_since(contest, rules, seen.since))
     except TrackingError as error:
-        return _Trials({name: last.get(name) for name in seen.daily}, f"trials as known: {error}")
+        untold = untold_since(contest, rules, seen.since)
+        most = {name: last[name] + untold[name] if name in last else None for name in seen.daily}
+        return _Trials(most, f"trials as known: {error}")
     alike = dict(wider.filter(pl.col("since") == seen.since).select("recipe", "trials").iter_rows())
-    most = {name: max(1, counted.get(name, 0), alike.get(name, 0)) for name in seen.daily}
-    return _Trials(dict(most), "")
+    counts = {name: max(1, counted.get(name, 0), alike.get(name, 0)) for name in seen.daily}
+    return _Trials(dict(counts), "")
 
 
 def _numbers(rules: "Contest", session: date) -> dict[date, int]:

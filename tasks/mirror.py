@@ -3,14 +3,15 @@
 It mirrors the lake for people, and what it was not told of is owed: each later call makes up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from tasks.settings import open_shelf, tracking_uri
-from tasks.untold import settle_training
+from tasks.untold import ask, settle_training
 
 if TYPE_CHECKING:
     from conf.schema import Contest
@@ -41,8 +42,8 @@ def tell_mlflow(
     """Log the newest fit of each recipe that has no run yet; return why that failed, or nothing.
 
     The alias `champion` is moved to the fit that serves, also where the newest refit was refused.
-    The record is for people: no book waits for it, and the first failure ends it. What failed is
-    owed, and made up for once MLflow answers.
+    The record is for people: no book waits for it. Where MLflow is away, that ends it, and the
+    rest is owed and made up for once it answers.
 
     Args:
         contest: Its name.
@@ -54,15 +55,12 @@ def tell_mlflow(
     from tasks.learning.patience import bounded
     from tasks.learning.tracking import TrackingError
 
-    told = ""
     try:
-        bounded(lambda: _tell(contest, rules, compared, serving, walks))
+        failed = bounded(lambda: _tell(contest, rules, compared, serving, walks))
     except TrackingError as error:
         return f"MLflow is not told of all fits of {contest}, a later night makes up: {error}"
-    except Exception as error:  # noqa: BLE001  # such as a figure that cannot be drawn
-        told = f"MLflow is not told of all fits of {contest}: {error}"
     settle_training(contest)
-    return told
+    return f"MLflow is not told of all fits of {contest}: {'; '.join(failed)}" if failed else ""
 
 
 def _tell(
@@ -71,19 +69,42 @@ def _tell(
     compared: Sequence[date],
     serving: Fitted,
     walks: Mapping[str, Walked],
-) -> None:
+) -> list[str]:
+    """Tell of each newest fit and of the one that serves; return what cannot be told at all."""
     from tasks.learning.tracking import register
 
+    failed: list[str] = []
     for name in [one.name for one in rules.candidates if one.name in walks]:
-        newest = Fitted(name, compared[-1])
-        if run_of(contest, newest) is None:
-            _log(contest, rules, name, compared, walks[name], serves=serving == newest)
-    if run := run_of(contest, serving):
-        told = {"fitted_on": str(serving.fitted_on)}
-        register(tracking_uri(), contest=contest, run_id=run, tags=told)
-    elif serving.recipe in walks:
-        fits = [day for day in compared if day < serving.fitted_on] + [serving.fitted_on]
-        _log(contest, rules, serving.recipe, fits, walks[serving.recipe], serves=True)
+        with _told(name, failed):
+            newest = Fitted(name, compared[-1])
+            if run_of(contest, newest) is None:
+                _log(contest, rules, name, compared, walks[name], serves=serving == newest)
+    with _told(serving.recipe, failed):
+        if run := run_of(contest, serving):
+            tags = {"fitted_on": str(serving.fitted_on)}
+            register(tracking_uri(), contest=contest, run_id=run, tags=tags)
+        elif serving.recipe in walks:
+            fits = [day for day in compared if day < serving.fitted_on] + [serving.fitted_on]
+            _log(contest, rules, serving.recipe, fits, walks[serving.recipe], serves=True)
+    return list(dict.fromkeys(failed))
+
+
+@contextmanager
+def _told(name: str, failed: list[str]) -> Iterator[None]:
+    """Add to `failed` what cannot be told of a recipe; raise `TrackingError` where MLflow is away.
+
+    A server that answers and refuses, or a figure that cannot be drawn, will not do better on a
+    later night.
+    """
+    from tasks.learning.tracking import TrackingError
+
+    try:
+        yield
+    except TrackingError as error:
+        ask()  # raises where nothing answers
+        failed.append(f"{name}: {error}")
+    except Exception as error:  # noqa: BLE001
+        failed.append(f"{name}: {error}")
 
 
 def _log(

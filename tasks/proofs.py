@@ -24,7 +24,7 @@ from tasks.settings import (
     tracking_uri,
 )
 from tasks.simulation.policies import mandated
-from tasks.simulation.walk import Close, Policy, walk, walked_frame
+from tasks.simulation.walk import walk, walked_frame
 from tasks.titles import stored
 from tasks.untold import untold_trials
 from tasks.vantage import Vantage
@@ -32,11 +32,9 @@ from tasks.walks import Seen, setup_of
 
 if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
-    from tasks.execution.ledger import Account
     from tasks.market.history import Array
     from tasks.market.leaks import Audit
     from tasks.models.promotion import Proof
-    from tasks.portfolio.decide import Decision
 
 # One row an audit of a recipe that came to a verdict; kept since neither depends on the session.
 AUDITS = {
@@ -169,7 +167,7 @@ def _net_returns(book: str, seen: Seen, recipe: str) -> "Array":
     # Drift is judged of the champion's nights: it shrinks and holds neither of two walks.
     vantage.verdicts = {day: {"factor": 1.0, "hold": False} for day in sessions}
     decided = mandated(vantage.mandate, book=book, horizon=vantage.rules.horizon)
-    policy = {book: _where_scored(vantage, decided)}
+    policy = {book: vantage.where_scored(decided)}
     closes = (vantage.close(session) for session in sessions)
     walked = walk(closes, policy, mandate=vantage.mandate, trades_at=vantage.source.trades_at)
     rows = walked_frame(each[book] for each in walked)
@@ -181,15 +179,6 @@ def _net_returns(book: str, seen: Seen, recipe: str) -> "Array":
         )
     nav_T = rows["nav"].to_numpy()
     return np.asarray(nav_T[1:] / nav_T[:-1] - 1)
-
-
-def _where_scored(vantage: Vantage, policy: Policy) -> Policy:
-    """Return `policy`, which keeps its last target where a blocked night left nothing to score."""
-
-    def waiting(close: Close, account: "Account") -> "Decision | None":
-        return policy(close, account) if (close.session,) in vantage.scores else None
-
-    return waiting
 
 
 def _record(seen: Seen, recipe: str, rules: "Contest") -> pl.DataFrame:
@@ -212,7 +201,7 @@ def trials_since(contest: str, rules: "Contest", since: date) -> dict[str, int]:
     from tasks.learning.tracking import opened, runs_of
     from tasks.learning.trials import KIND, STUDY, TRIAL
 
-    trials: dict[tuple[str, str], tuple[str, str]] = {}
+    trials = _untold_since(contest, since)
     with opened(tracking_uri()) as client:
         query = f"tags.contest = '{contest}' and tags.{KIND} = '{TRIAL}'"
         for run in runs_of(client, query, deleted=True):
@@ -220,10 +209,28 @@ def trials_since(contest: str, rules: "Contest", since: date) -> dict[str, int]:
             if run.info.status != "RUNNING" and searched_at(tags[STUDY]) >= since:
                 model = run.data.params.get("recipe.model", "")
                 trials[tags[STUDY], tags[TRIAL]] = tags["recipe"], model
-    for study, one in untold_trials(contest).items():
-        if searched_at(study) >= since:
-            for number in range(one.trials):
-                trials[study, str(number)] = one.recipe, one.model
+    return _by_candidate(rules, trials)
+
+
+def untold_since(contest: str, rules: "Contest", since: date) -> dict[str, int]:
+    """Return how many of the trials that `trials_since` counts MLflow was perhaps not told of."""
+    return _by_candidate(rules, _untold_since(contest, since))
+
+
+# Of each trial, by its study and number: its recipe and model.
+_TrialsMade = dict[tuple[str, str], tuple[str, str]]
+
+
+def _untold_since(contest: str, since: date) -> _TrialsMade:
+    return {
+        (study, str(number)): (one.recipe, one.model)
+        for study, one in untold_trials(contest).items()
+        if searched_at(study) >= since
+        for number in range(one.trials)
+    }
+
+
+def _by_candidate(rules: "Contest", trials: _TrialsMade) -> dict[str, int]:
     made, names = Counter(trials.values()), {one.name for one in rules.candidates}
     return {
         one.name: sum(

@@ -87,15 +87,17 @@ def _trained(contest: str, as_of: date) -> str:
     fits = compared_refits(contest, rules, schedule, holder)
     due = _due(contest, rules, fits, held)
     panel, compared = None, None
-    waiting = len(rules.candidates) > 1 and not looked(contest, schedule[-1])
-    if due or (waiting := waiting or training_can_be_told(contest)):
+    looking = len(rules.candidates) > 1 and not looked(contest, schedule[-1])
+    telling = training_can_be_told(contest)
+    if due or looking or telling:
         sessions = _sessions_needed(rules, due, fits[0], as_of)
         labelled = {*(one.fitted_on for one in due), schedule[-1], as_of}
         panel, labels = panel_of(contest, sessions, as_of, fits=labelled)
         failed = _fit_all(contest, rules, due, held, panel, labels)
         able = [recipe for recipe in rules.candidates if recipe.name not in failed]
-        if waiting or {one.recipe.name for one in due} - failed:
-            compared = _compare(contest, rules, able, fits, holder, panel, labels)
+        looking = looking or bool({one.recipe.name for one in due} - failed)
+        if looking or telling:
+            compared = _compare(contest, rules, able, fits, holder, panel, labels, looking=looking)
     champion = _crown(contest, rules, schedule, as_of, panel)
     if compared and (warning := tell_mlflow(contest, rules, fits, champion, compared)):
         get_run_logger().warning("%s", warning)
@@ -200,6 +202,7 @@ def _fit(
         threads=threads(),
         scratch=scratch,
     )
+    owe_training(contest)
     open_shelf().save(contest, fit, inputs=one.inputs)
     for unfinished in scratch.parent.iterdir() if scratch.parent.is_dir() else ():
         if unfinished not in going_on:
@@ -231,11 +234,14 @@ def _compare(
     holder: str,
     panel: "Panel",
     labels: Labels,
+    *,
+    looking: bool,
 ) -> dict[str, Walked]:
     """Return what each recipe's walk since the compared refits was worth, and take the look.
 
-    The look is that of the last compared refit, by the labels that were known then. A challenger
-    that cannot be walked is named and left out: no book waits for it.
+    The look is that of the last compared refit, by the labels that were known then; none where
+    MLflow alone wants to know. A challenger that cannot be walked is named and left out: no book
+    waits for it.
     """
     session, as_of = compared[-1], max(day for day, _ in labels)
     known = {day: label_frame(panel, labels[day, rules.horizon]) for day in {session, as_of}}
@@ -255,12 +261,15 @@ def _compare(
         scores[recipe.name] = rows
         for day, one in judged.items():
             worth[day][recipe.name] = one
-    owe_training(contest)
+    owed = {name: Walked(scores[name], one) for name, one in worth[as_of].items()}
+    if not looking:
+        return owed
+    owe_training(contest)  # a title that changes hands is told, too
     daily = {name: one.daily for name, one in worth[session].items()}
     then = {name: rows.filter(pl.col("session") <= session) for name, rows in scores.items()}
     seen = Seen(compared[0], session, then, daily, panel, labels[session, rules.horizon])
     _look(contest, rules, seen, holder, as_of)
-    return {name: Walked(scores[name], one) for name, one in worth[as_of].items()}
+    return owed
 
 
 def _worth(scores: pl.DataFrame, rules: "Contest", day: date, known: pl.DataFrame) -> "Evaluation":

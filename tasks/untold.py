@@ -33,13 +33,14 @@ def training_can_be_told(contest: str) -> bool:
     if not _training(contest).exists():
         return False
     try:
-        bounded(_ask)
+        bounded(ask)
     except TrackingError:
         return False
     return True
 
 
-def _ask() -> None:
+def ask() -> None:
+    """Raise `TrackingError` where MLflow does not answer."""
     from tasks.learning.tracking import opened
 
     with opened(tracking_uri()) as client:

@@ -24,11 +24,12 @@ from tasks.realised import record_known
 from tasks.risk.factors import RiskModel, risk_model
 from tasks.roster import Rates, Roster, days_back
 from tasks.settings import calendar, load_book, load_contest, load_source
-from tasks.simulation.walk import Close, Look
+from tasks.simulation.walk import Close, Look, Policy
 from tasks.statistics.hac import Mean, hac_mean, label_lags
 
 if TYPE_CHECKING:
     from tasks.execution.ledger import Account
+    from tasks.portfolio.decide import Decision
 
 
 class Outlook(NamedTuple):
@@ -177,6 +178,14 @@ class Vantage:
             worth=self._worth,
         )
         return Look(looked_at, risk), outlook
+
+    def where_scored(self, policy: Policy) -> Policy:
+        """Return `policy`, which keeps its last target where a blocked night has no scores."""
+
+        def waiting(close: Close, account: "Account") -> "Decision | None":
+            return policy(close, account) if (close.session,) in self.scores else None
+
+        return waiting
 
     def close(self, as_of: date) -> Close:
         """Return the close of `as_of` as the walk sees it; true until the next one is asked for."""

@@ -56,9 +56,19 @@ class Learned(NamedTuple):
     stopped: bytes | None = None  # weights from before the refit, of which the validation can judge
 
 
+class How(NamedTuple):
+    """How a fit is made, whichever its seed."""
+
+    settings: Mapping[str, Value]  # all of them
+    loss: str  # what is made small
+    threads: int  # of the CPU; part of what the bits depend on
+    accelerator: str = "auto"  # where nets train, as Lightning names it
+
+
 REFIT = Setting(
     0, 0, 1, "1: once stopped, learn for as long again from the validation too, from the start"
 )
+REFIT_LOSS = "refit_loss"  # the fact that tells the loss of refitted weights on the validation
 
 
 class Learner(ABC):
@@ -75,25 +85,14 @@ class Learner(ABC):
 
     @abstractmethod
     def fit_seeds(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seeds: Sequence[int],
-        threads: int,
-        accelerator: str,
-        scratch: Path | None = None,
+        self, examples: Examples, how: How, *, seeds: Sequence[int], scratch: Path | None = None
     ) -> list[Learned]:
         """Learn once for each seed; the same examples and seed give the same weights.
 
         Args:
             examples: What may be learned from.
-            settings: All settings.
-            loss: What is made small.
+            how: Settings, loss and machine.
             seeds: Of all that is random, one a fit.
-            threads: CPU threads.
-            accelerator: Where nets train, as Lightning names it.
             scratch: A folder from which a broken-off training goes on; empty: it starts again.
         """
 
@@ -116,41 +115,14 @@ class OneByOne(Learner):
     """A learner whose seeds are fitted one after the other."""
 
     @abstractmethod
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seed: int,
-        threads: int,
-        accelerator: str,
-    ) -> Learned:
+    def fit(self, examples: Examples, how: How, *, seed: int) -> Learned:
         """Learn from the examples; the same ones give the same weights."""
 
     def fit_seeds(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seeds: Sequence[int],
-        threads: int,
-        accelerator: str,
-        scratch: Path | None = None,
+        self, examples: Examples, how: How, *, seeds: Sequence[int], scratch: Path | None = None
     ) -> list[Learned]:
         """Learn once for each seed; a fit is over before a checkpoint would help."""
-        return [
-            self.fit(
-                examples,
-                settings=settings,
-                loss=loss,
-                seed=seed,
-                threads=threads,
-                accelerator=accelerator,
-            )
-            for seed in seeds
-        ]
+        return [self.fit(examples, how, seed=seed) for seed in seeds]
 
 
 def settled(

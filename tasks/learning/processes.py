@@ -59,8 +59,9 @@ class _Started(LightningEnvironment):
 def in_company(count: int, work: Callable[..., Result], *given: Any) -> Result:
     """Return what the first of `count` processes makes of `work(company, *given)`.
 
-    All run it at once; where one fails, all end, and a `RuntimeError` says what the first of them
-    said: its error may be one that does not travel. They end with this process, however it ends.
+    All run it at once; where one fails, all end, and an error says what the first of them said:
+    one of `KINDS`, or a `RuntimeError`, since its own may be one that does not travel. They end
+    with this process, however it ends.
     """
     with socket.socket() as free:
         free.bind((HOST, 0))
@@ -81,16 +82,20 @@ def in_company(count: int, work: Callable[..., Result], *given: Any) -> Result:
     return next(one.result for one in heard)
 
 
+# Errors that callers tell apart: a full GPU is tried again smaller, a bad loss fails one trial.
+KINDS: dict[str, type[Exception]] = {"memory": torch.OutOfMemoryError, "value": ValueError}
+
+
 class _Done(NamedTuple):
     """What a process came to."""
 
     result: Any
     failed: str = ""  # name of its error; empty where it did not
     why: str = ""
-    out_of_memory: bool = False  # of a GPU
+    kind: str = ""  # of its error, in `KINDS`
 
 
-def _failure(heard: list[_Done], error: ProcessException) -> RuntimeError:
+def _failure(heard: list[_Done], error: ProcessException) -> Exception:
     """Return what the first to fail told; where it could not tell, how it ended."""
     failed = next((one for one in heard if one.failed), None)
     if failed is None:
@@ -98,7 +103,7 @@ def _failure(heard: list[_Done], error: ProcessException) -> RuntimeError:
         return RuntimeError(
             f"Process {error.error_index} of a training ended without a word: {code or error}."
         )
-    kind = torch.OutOfMemoryError if failed.out_of_memory else RuntimeError
+    kind = KINDS.get(failed.kind, RuntimeError)
     return kind(f"{failed.failed}: {failed.why}")
 
 
@@ -113,8 +118,8 @@ def _one(
     try:
         result = work(Company(Share(place, count), port), *given)
     except Exception as error:
-        out = isinstance(error, torch.OutOfMemoryError)
-        told.put((None, type(error).__name__, str(error), out))
+        kind = next((name for name, one in KINDS.items() if isinstance(error, one)), "")
+        told.put((None, type(error).__name__, str(error), kind))
         raise
     if place == 0:
         told.put((result,))

@@ -44,6 +44,17 @@ MODEL_FOLDER = "model"
 PATIENCE_S = 10  # seconds until a server that does not answer counts as away
 
 
+ENVIRONMENT = {  # what MLflow reads from it
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(PATIENCE_S),
+}
+
+
 class TrackingError(RuntimeError):
     """MLflow is away or refused; the message says why."""
 
@@ -139,43 +150,19 @@ def opened(uri: str) -> Iterator["MlflowClient"]:
     Whatever a client raises is one: some of it is of libraries that nobody imports here.
     """
     _refuse_dead_database(uri)
-    with _environment():
-        from mlflow import MlflowClient
+    os.environ.update(ENVIRONMENT)  # for good: a call that was given up may still be under way
+    from mlflow import MlflowClient
 
-        for name in ("alembic", "mlflow"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        try:
-            yield MlflowClient(tracking_uri=uri, registry_uri=uri)
-        except TrackingError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            reason = first.replace(uri, _shown(uri))
-            raise TrackingError(f"MLflow at {_shown(uri)} failed: {reason}") from None
-
-
-@contextmanager
-def _environment() -> Iterator[None]:
-    """Set what MLflow reads from its environment, for as long as it is used."""
-    wanted = {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(PATIENCE_S),
-    }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except TrackingError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first.replace(uri, _shown(uri))
+        raise TrackingError(f"MLflow at {_shown(uri)} failed: {reason}") from None
 
 
 def _refuse_dead_database(uri: str) -> None:

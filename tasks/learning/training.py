@@ -21,8 +21,10 @@ from tasks.learning.forecaster import CURVES, Forecaster
 from tasks.learning.losses import LOSSES
 from tasks.learning.model import (
     REFIT,
+    REFIT_LOSS,
     Array,
     Examples,
+    How,
     Learned,
     Learner,
     Scorer,
@@ -37,15 +39,12 @@ from tasks.learning.segments import ALONE, Feed, Share
 from tasks.learning.trainer import begun, found_rate, trainer_of
 
 
-class _How(NamedTuple):
-    """All that a fit is told besides its examples."""
+class _Turn(NamedTuple):
+    """One training of some seeds: all that it is told besides its examples."""
 
-    settings: Mapping[str, Value]
-    loss: str
+    how: How
     seeds: tuple[int, ...]
     longest: int  # sessions of a segment
-    threads: int
-    accelerator: str
     scratch: Path | None
     until: tuple[int, ...] | None = None  # the pass that each seed ends with; None: its best
 
@@ -85,15 +84,7 @@ class NetLearner(Learner):
         return self.net.look_back(settings)
 
     def fit_seeds(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seeds: Sequence[int],
-        threads: int,
-        accelerator: str,
-        scratch: Path | None = None,
+        self, examples: Examples, how: How, *, seeds: Sequence[int], scratch: Path | None = None
     ) -> list[Learned]:
         """Train with early stopping on the validation rank IC; give the best weights of each seed.
 
@@ -101,21 +92,15 @@ class NetLearner(Learner):
         Segments come in the order that the first seed draws. Where memory runs out, segments are
         halved and the training starts again.
         """
-        longest = int(settings["segment"])
+        longest = int(how.settings["segment"])
         while True:
-            how = _How(
-                settings,
-                loss,
-                tuple(seeds),
-                longest,
-                threads,
-                accelerator,
-                scratch / f"segments_of_{longest}" if scratch else None,
-            )
+            below = scratch / f"segments_of_{longest}" if scratch else None
+            turn = _Turn(how, tuple(seeds), longest, below)
             try:
-                with repeatable(seeds[0], threads):
-                    learned = self._fitted(examples, how)
-                    return self._again(examples, how, learned) if settings["refit"] else learned
+                with repeatable(seeds[0], how.threads):
+                    learned = self._fitted(examples, turn)
+                    refit = how.settings["refit"]
+                    return self._again(examples, turn, learned) if refit else learned
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error) or longest == 1:
                     raise
@@ -123,85 +108,90 @@ class NetLearner(Learner):
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
-    def _again(self, examples: Examples, how: _How, stopped: Sequence[Learned]) -> list[Learned]:
+    def _again(self, examples: Examples, turn: _Turn, stopped: Sequence[Learned]) -> list[Learned]:
         """Return the seeds once more, learned from all sessions as long as each was stopped at."""
         rate = stopped[0].facts["learning_rate"]
-        whole = how._replace(
-            settings={**how.settings, "find_rate": 0, "learning_rate": rate},
-            scratch=how.scratch / "whole" if how.scratch else None,
+        settings = {**turn.how.settings, "find_rate": 0, "learning_rate": rate}
+        whole = turn._replace(
+            how=turn.how._replace(settings=settings),
+            scratch=turn.scratch / "whole" if turn.scratch else None,
             until=tuple(one.facts["best_epoch"] for one in stopped),
         )
         return [
-            before._replace(weights=after.weights, stopped=before.weights)
+            before._replace(
+                weights=after.weights,
+                stopped=before.weights,
+                facts=before.facts | {REFIT_LOSS: after.curves["valid_loss"][-1]},
+            )
             for before, after in zip(stopped, self._fitted(examples.whole(), whole), strict=True)
         ]
 
-    def _fitted(self, examples: Examples, how: _How) -> list[Learned]:
+    def _fitted(self, examples: Examples, turn: _Turn) -> list[Learned]:
         """Return what one process learns, or several that share each step."""
-        last = begun(how.scratch) if how.scratch else None
-        rate = float(how.settings["learning_rate"])
-        if how.settings["find_rate"] and last is None:
-            swept = partial(self._forecaster, examples, how, rate)
-            rate = found_rate(how.settings, swept, accelerator=how.accelerator)
-        processes = int(how.settings["processes"])
+        last = begun(turn.scratch) if turn.scratch else None
+        rate = float(turn.how.settings["learning_rate"])
+        if turn.how.settings["find_rate"] and last is None:
+            swept = partial(self._forecaster, examples, turn, rate)
+            rate = found_rate(turn.how.settings, swept, accelerator=turn.how.accelerator)
+        processes = int(turn.how.settings["processes"])
         if processes == 1:
-            return self._trained(None, examples, how, rate, last)
-        return in_company(processes, self._trained_quietly, examples, how, rate, last)
+            return self._trained(None, examples, turn, rate, last)
+        return in_company(processes, self._trained_quietly, examples, turn, rate, last)
 
     def _trained_quietly(
-        self, company: Company, examples: Examples, how: _How, rate: float, last: Path | None
+        self, company: Company, examples: Examples, turn: _Turn, rate: float, last: Path | None
     ) -> list[Learned]:
-        with repeatable(how.seeds[0], max(1, how.threads // company.share.among)):
-            return self._trained(company, examples, how, rate, last)
+        with repeatable(turn.seeds[0], max(1, turn.how.threads // company.share.among)):
+            return self._trained(company, examples, turn, rate, last)
 
     def _trained(
         self,
         company: Company | None,
         examples: Examples,
-        how: _How,
+        turn: _Turn,
         rate: float,
         last: Path | None,
     ) -> list[Learned]:
-        best = BestWeights(patience=int(how.settings["patience"]), until=how.until)
+        best = BestWeights(patience=int(turn.how.settings["patience"]), until=turn.until)
         trainer = trainer_of(
-            how.settings,
-            accelerator=how.accelerator,
+            turn.how.settings,
+            accelerator=turn.how.accelerator,
             callbacks=[best],
-            scratch=how.scratch,
+            scratch=turn.scratch,
             company=company,
         )
         device = trainer.strategy.root_device
         share = company.share if company else ALONE
-        forecaster = self._forecaster(examples, how, rate, device, share)
+        forecaster = self._forecaster(examples, turn, rate, device, share)
         trainer.fit(forecaster, ckpt_path=last, weights_only=True)
         facts = {
             "segment": forecaster.feed.length,
             "learning_rate": forecaster.learning_rate,
             "device": device.type,
         }
-        return [self._learned(seed, forecaster, best, facts) for seed in range(len(how.seeds))]
+        return [self._learned(seed, forecaster, best, facts) for seed in range(len(turn.seeds))]
 
     def _forecaster(
         self,
         examples: Examples,
-        how: _How,
+        turn: _Turn,
         rate: float,
         device: torch.device,
         share: Share = ALONE,
     ) -> Forecaster:
-        settings = how.settings
+        settings = turn.how.settings
         feed = Feed(
             examples,
             look_back=self.look_back(settings),
-            longest=how.longest,
-            seed=how.seeds[0],
+            longest=turn.longest,
+            seed=turn.seeds[0],
             device=device,
             share=share,
         )
         return Forecaster(
-            self._nets(examples.features_NTF.shape[2], settings, how.seeds, device),
+            self._nets(examples.features_NTF.shape[2], settings, turn.seeds, device),
             feed,
-            loss=how.loss,
+            loss=turn.how.loss,
             learning_rate=rate,
             weight_decay=float(settings["weight_decay"]),
             average=float(settings["average"]),

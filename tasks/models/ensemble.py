@@ -18,6 +18,7 @@ from conf.schema import Recipe
 from tasks.learning.model import (
     Array,
     Examples,
+    How,
     Learned,
     Learner,
     Scorer,
@@ -61,27 +62,18 @@ class Ensemble(Learner):
         return max(learner.look_back(own) for _, learner, own in self.members)
 
     def fit_seeds(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seeds: Sequence[int],
-        threads: int,
-        accelerator: str,
-        scratch: Path | None = None,
+        self, examples: Examples, how: How, *, seeds: Sequence[int], scratch: Path | None = None
     ) -> list[Learned]:
         """Fit the ensemble once for each seed; a member's seeds count on from there."""
         learned = []
         for number, seed in enumerate(seeds):
             fitted = [
                 self._fitted(
-                    place, examples, seed=seed, threads=threads, accelerator=accelerator,
-                    scratch=scratch / f"{number}_{place}" if scratch else None,
+                    place, examples, how, seed, scratch / f"{number}_{place}" if scratch else None
                 )
                 for place in range(len(self.members))
-            ]  # fmt: skip
-            weight_M = self._weights(fitted, examples, settings, threads)
+            ]
+            weight_M = self._weights(fitted, examples, how)
             tensors = {WEIGHT: weight_M}
             for place, one in enumerate(fitted):
                 weights = packed([each.weights for each in one])
@@ -92,34 +84,18 @@ class Ensemble(Learner):
         return learned
 
     def _fitted(
-        self,
-        place: int,
-        examples: Examples,
-        *,
-        seed: int,
-        threads: int,
-        accelerator: str,
-        scratch: Path | None,
+        self, place: int, examples: Examples, how: How, seed: int, scratch: Path | None
     ) -> list[Learned]:
         recipe, learner, own = self.members[place]
         first = recipe.seed + (seed - 1) * recipe.seeds
         return learner.fit_seeds(
             examples,
-            settings=own,
-            loss=recipe.loss,
+            how._replace(settings=own, loss=recipe.loss),
             seeds=range(first, first + recipe.seeds),
-            threads=threads,
-            accelerator=accelerator,
             scratch=scratch,
         )
 
-    def _weights(
-        self,
-        fitted: Sequence[Sequence[Learned]],
-        examples: Examples,
-        settings: Mapping[str, Value],
-        threads: int,
-    ) -> Array:
+    def _weights(self, fitted: Sequence[Sequence[Learned]], examples: Examples, how: How) -> Array:
         """Return the members' weights; they add up to 1, and are equal where none is of use.
 
         A member that learned from the validation in the end is weighed as it was before.
@@ -129,7 +105,7 @@ class Ensemble(Learner):
                 Bundle(learner, [each.stopped or each.weights for each in one]),
                 own,
                 examples.features_NTF.shape[2],
-                threads,
+                how.threads,
             )
             for one, (_, learner, own) in zip(fitted, self.members, strict=True)
         ]
@@ -153,7 +129,7 @@ class Ensemble(Learner):
         found_M, _ = nnls(np.concatenate(parts), np.concatenate(labels))
         if not found_M.sum() > 0:
             return equal_M
-        share = float(settings["equal"])
+        share = float(how.settings["equal"])
         return np.asarray(share * equal_M + (1 - share) * found_M / found_M.sum())
 
     def scorer(

@@ -20,6 +20,7 @@ from tasks.learning.model import (
     Array,
     Examples,
     Explainer,
+    How,
     Scorer,
     settled,
 )
@@ -90,11 +91,8 @@ def fit_recipe(
     seen, examples, seeing = _offered(recipe, panel, label_TN, fitted_on, contest, look_back)
     learned = learner.fit_seeds(
         examples,
-        settings=settings,
-        loss=recipe.loss,
+        How(settings, recipe.loss, threads, accelerator),
         seeds=range(recipe.seed, recipe.seed + recipe.seeds),
-        threads=threads,
-        accelerator=accelerator,
         scratch=scratch,
     )
     facts, curves = told(learned)

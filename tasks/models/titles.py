@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tasks.learning.model import REFIT_LOSS
 from tasks.statistics.ic import rank_ic_series
 
 LOSS_BAND = 2.0  # times as much or as little as the last fit's, and a refit is not believed
@@ -88,7 +89,7 @@ class Refit(NamedTuple):
 class Sanity(NamedTuple):
     """Whether a refit may replace the weights before it, and by which numbers."""
 
-    loss: float  # least on validation; NaN where the recipe has none
+    loss: float  # on validation, of the weights that serve; NaN where the recipe has none
     loss_before: float
     correlation: float  # of the ranks of both fits' scores
     names: int
@@ -114,7 +115,7 @@ def sane(fresh: Refit, last: Refit) -> Sanity:
     if score_N.size < 2:
         told = "no name is" if not score_N.size else "one name alone is"
         return found._replace(fault=f"{told} scored by it and by the fit before: nothing to judge")
-    if _odd(fresh.card):
+    if not np.isfinite(_losses(fresh.card)).all():
         return found._replace(fault="its loss on validation is not finite")
     if np.ptp(score_N) == 0 and np.ptp(before_N) > 0:
         return found._replace(fault=f"all {score_N.size} scores are {score_N[0]:g}")
@@ -128,16 +129,13 @@ def sane(fresh: Refit, last: Refit) -> Sanity:
     return found
 
 
-def _curve(card: Mapping[str, Any]) -> list[float]:
-    told = card.get("curves", {}).get("valid_loss") or []
+def _losses(card: Mapping[str, Any]) -> list[float]:
+    """Return a fit's losses on validation; of one that learned from it, too, what came of that."""
+    facts, curves = card.get("facts", {}), card.get("curves", {})
+    told = [facts[REFIT_LOSS]] if REFIT_LOSS in facts else curves.get("valid_loss") or []
     return [float("nan") if loss is None else float(loss) for loss in told]
-
-
-def _odd(card: Mapping[str, Any]) -> bool:
-    """Return whether a fit has losses and one of them is no number."""
-    return not np.isfinite(_curve(card)).all()
 
 
 def _loss(card: Mapping[str, Any]) -> float:
     """Return the least loss; NaN where there is none, or one is no number."""
-    return float(np.min(_curve(card) or [float("nan")]))
+    return float(np.min(_losses(card) or [float("nan")]))

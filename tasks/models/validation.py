@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from conf.schema import Contest, Recipe
-from tasks.learning.model import Array, Examples, settled
+from tasks.learning.model import Array, Examples, How, settled
 from tasks.learning.panel import Panel, standardised_labels
 from tasks.learning.splits import (
     Fold,
@@ -111,11 +111,8 @@ def fold_rank_ics(
                 features_NTF=np.ascontiguousarray(examples.features_NTF[:, :, columns]),
                 columns=tuple(on.panel.columns[place] for place in columns),
             ),
-            settings=settings,
-            loss=recipe.loss,
+            How(settings, recipe.loss, threads, accelerator),
             seeds=range(recipe.seed, recipe.seed + recipe.seeds),
-            threads=threads,
-            accelerator=accelerator,
         )
         bundle = Bundle(learner, [one.weights for one in learned])
         by_seed = bundle.scorer(features=len(columns), settings=settings, threads=threads)

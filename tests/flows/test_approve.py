@@ -11,7 +11,7 @@ import pytest
 from tasks.drift import DRIFT
 from tasks.execution.release import current
 from tasks.settings import open_lake
-from tests.house import House
+from tests.house import House, unlooked
 from tests.reading import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -23,7 +23,7 @@ def house(tmp_path) -> House:
     """Give a house whose model has drifted by every sign."""
     made = House(tmp_path)
     with made.open(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.train._compare", lambda *_: None)
+        unlooked(patch)
         made.forecast(FIRST)
         lake, over = open_lake(), {"session": [FIRST]}
         said = {"factor": 0.0, "hold": True, "reason": "features drifted; skill drifted"}

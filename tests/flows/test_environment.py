@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows import processes
 from flows.environment import (
     THREAD_VARIABLES,
     Servers,
@@ -157,6 +158,16 @@ def test_recorded_servers_count_only_while_all_of_them_live_and_are_ours(data):
     assert recorded_server(data) == Servers(**record)
     end_marked(server_home(data))
     assert recorded_server(data) is None
+
+
+def test_a_start_whose_mark_is_never_seen_is_ended_and_names_its_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "SEEN_S", 0.2)
+    monkeypatch.setattr(processes, "is_alive", lambda *_, **__: False)
+    log = tmp_path / "log"
+    with pytest.raises(TimeoutError, match=f"cannot be read after 0.2 s.* Its log is {log}"):
+        start(SLEEPER, mark=tmp_path, environment={}, folder=tmp_path, log=log)
+    monkeypatch.undo()
+    assert marked(tmp_path) == []
 
 
 def test_a_broken_record_counts_as_none(data):

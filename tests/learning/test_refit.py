@@ -6,9 +6,9 @@ import torch
 from safetensors import numpy as safetensors
 
 from conf.schema import Recipe
-from tasks.learning.model import Examples, Learned, settled
+from tasks.learning.model import Examples, How, Learned, rows_of, settled
 from tasks.learning.repeatable import repeatable
-from tasks.learning.training import NetLearner, _How
+from tasks.learning.training import NetLearner, _Turn
 from tasks.models.ensemble import WEIGHT
 from tasks.models.learners import learner_of
 from tasks.models.nets import NETS
@@ -19,21 +19,15 @@ TREES = Recipe(name="trees", model="lightgbm", settings={"trees": 40, "patience"
 
 def learned(recipe: Recipe, given: Examples, **settings: float) -> Learned:
     learner = learner_of(recipe)
-    (one,) = learner.fit_seeds(
-        given,
-        settings=settled({**recipe.settings, **settings}, learner.known, model=recipe.model),
-        loss=recipe.loss,
-        seeds=[1],
-        threads=1,
-        accelerator="cpu",
-    )
+    every = settled({**recipe.settings, **settings}, learner.known, model=recipe.model)
+    (one,) = learner.fit_seeds(given, How(every, recipe.loss, 1, "cpu"), seeds=[1])
     return one
 
 
 def test_trees_are_as_many_as_the_validation_said_and_learn_from_it():
     plain, refit = learned(TREES, examples()), learned(TREES, examples(), refit=1)
     assert refit.stopped == plain.weights
-    assert refit.facts == plain.facts
+    assert refit.facts == plain.facts | {"refit_loss": refit.facts["refit_loss"]}
     assert refit.curves == plain.curves
     trees = plain.facts["trees"]
     assert refit.weights.count(b"\nTree=") == plain.weights.count(b"\nTree=") == trees
@@ -51,10 +45,24 @@ def test_trees_are_as_many_as_the_validation_said_and_learn_from_it():
     assert not np.allclose(said, before)
 
 
+def test_what_is_told_of_a_refit_is_the_loss_of_the_weights_that_serve():
+    given = examples()
+    fitted = learned(TREES, given, refit=1)
+    rows, label, _ = rows_of(given, given.valid)
+    learner = learner_of(TREES)
+    settings = settled(TREES.settings, learner.known, model="lightgbm")
+    score = learner.scorer(fitted.weights, features=5, settings=settings, threads=1)
+    found = np.mean((score(rows[:, None].astype(np.float32)) - label) ** 2)
+    assert fitted.facts["refit_loss"] == pytest.approx(found)
+    assert fitted.facts["refit_loss"] < fitted.facts["valid_loss"]  # it has seen them
+
+
 def test_nets_learn_as_many_passes_each_as_were_best_before():
     plain, refit = fit([1, 2], epochs=6, patience=6), fit([1, 2], epochs=6, patience=6, refit=1)
     assert [one.stopped for one in refit] == [one.weights for one in plain]
-    assert [one.facts for one in refit] == [one.facts for one in plain]
+    for one, before in zip(refit, plain, strict=True):
+        assert one.facts == before.facts | {"refit_loss": one.facts["refit_loss"]}
+        assert np.isfinite(one.facts["refit_loss"])
     passes = [one.facts["best_epoch"] + 1 for one in plain]
     assert passes[0] != passes[1]
     for place, state in enumerate(states(refit)):
@@ -66,9 +74,10 @@ def passed(given: Examples, passes: int) -> list[dict[str, torch.Tensor]]:
     """Return the states of seeds 1 and 2 after so many passes over the examples."""
     learner = NetLearner(NETS["tcn"]())
     settings = settled(QUIET | {"epochs": passes}, learner.known, model="tcn")
-    how = _How(settings, "ic", (1, 2), int(settings["segment"]), 1, "cpu", None)
+    how = How(settings, "ic", 1, "cpu")
+    turn = _Turn(how, (1, 2), int(settings["segment"]), None)
     with repeatable(1, 1):
-        return states(learner._fitted(given, how._replace(until=(passes - 1,) * 2)))
+        return states(learner._fitted(given, turn._replace(until=(passes - 1,) * 2)))
 
 
 @pytest.mark.parametrize("model", ["lightgbm", "mlp"])

@@ -8,7 +8,7 @@ import torch
 from safetensors import torch as safetensors
 
 from tasks.learning.forecaster import Forecaster
-from tasks.learning.model import Examples, Learned, settled
+from tasks.learning.model import Examples, How, Learned, settled
 from tasks.learning.panel import standardised_labels
 from tasks.learning.seeds import Seeds
 from tasks.learning.segments import Feed
@@ -40,11 +40,8 @@ def fit(
     given = (QUIET if model == "tcn" else {"epochs": 4}) | changes
     return learner.fit_seeds(
         examples(),
-        settings=settled(given, learner.known, model=model),
-        loss=loss,
+        How(settled(given, learner.known, model=model), loss, 1, "cpu"),
         seeds=seeds,
-        threads=1,
-        accelerator="cpu",
         scratch=scratch,
     )
 

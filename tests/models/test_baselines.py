@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from tasks.learning.model import Examples, settled
+from tasks.learning.model import Examples, How, settled
 from tasks.models.baselines.equal import Equal
 from tasks.models.baselines.linear_svm import LinearSvm
 from tasks.models.baselines.random_forest import RandomForest
@@ -25,7 +25,7 @@ def examples(columns: tuple[str, ...] = COLUMNS, *, names: int = 20) -> Examples
 def learned(model, given: Examples, **settings: float):
     learner = model()
     every = settled(settings, learner.known, model="one")
-    found = learner.fit(given, settings=every, loss="mse", seed=1, threads=1, accelerator="cpu")
+    found = learner.fit(given, How(every, "mse", 1), seed=1)
     return found, learner.scorer(
         found.weights, features=given.features_NTF.shape[2], settings=every, threads=1
     )

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state
 
 from tasks.learning.losses import LOSSES
-from tasks.learning.model import Examples, Value, settled
+from tasks.learning.model import Examples, How, Value, settled
 from tasks.learning.net import Net
 from tasks.learning.panel import standardised_labels
 from tasks.learning.training import NetLearner
@@ -183,11 +183,8 @@ def knows_by_heart(name: str, loss: str) -> bool:
     only = np.array([look_back - 1])
     (learned,) = learner.fit_seeds(
         Examples(features, np.ones_like(label, bool), label, only, only),
-        settings=settings,
-        loss=loss,
+        How(settings, loss, 1, "cpu"),
         seeds=[1],
-        threads=1,
-        accelerator="cpu",
     )
     score = learner.scorer(learned.weights, features=16, settings=settings, threads=1)(features)
     left = learned.curves["train_loss"][-1]

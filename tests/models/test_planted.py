@@ -13,6 +13,12 @@ def bench() -> dict:
     return runpy.run_path(str(ROOT / "benchmarks" / "planted.py"))
 
 
+def test_the_champion_alone_says_whether_an_edge_is_recovered(bench):
+    rows = [{"model": "a", "likeness": 0.81, "share": 0.7}, {"model": "b", "likeness": 0.79}]
+    assert bench["recovers"](rows, "a")
+    assert not bench["recovers"](rows, "b")
+
+
 def test_a_share_of_the_oracle_is_one_of_means_over_all_markets(bench):
     dice = np.random.default_rng(1)
     oracle = [0.03 + 0.01 * dice.standard_normal(400) for _ in range(3)]

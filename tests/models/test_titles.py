@@ -105,6 +105,15 @@ def test_a_refit_that_makes_no_sense_is_at_fault_and_says_why(fresh, fault):
     assert sane(fresh, refit()).fault == fault
 
 
+def test_a_fit_that_learned_from_the_validation_too_is_judged_by_what_came_of_that():
+    def again(loss: float | None) -> Refit:
+        return Refit({"facts": {"refit_loss": loss}, "curves": {"valid_loss": [1.0]}}, SCORES)
+
+    assert sane(again(0.8), again(0.9)).fault == ""
+    assert sane(again(5.0), again(0.9)).fault == "its loss is 5, that of the fit before 0.9"
+    assert sane(again(None), again(0.9)).fault == NO_NUMBER
+
+
 @pytest.mark.parametrize(("names", "told"), [(0, "no name is"), (1, "one name alone is")])
 def test_a_refit_without_names_in_common_with_the_last_fit_cannot_be_believed(names, told):
     found = sane(refit(SCORES[:names]), refit(SCORES[:names]))

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import House
+from tests.house import House, unlooked
 
 
 @pytest.fixture(autouse=True)
 def _no_mlflow(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Keep fits from being logged: what MLflow is told has tests of its own."""
-    from tasks import train
-
-    monkeypatch.setattr(train, "_compare", lambda *_: None)
+    unlooked(monkeypatch)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tasks.execution.release import current
 from tasks.market.lake import Span
 from tasks.settings import _load, open_lake
 from tasks.vantage import Vantage
-from tests.house import BOOK, SOURCE, House
+from tests.house import BOOK, SOURCE, House, unlooked
 
 pytestmark = pytest.mark.slow
 FIRST, SECOND = date(2020, 12, 17), date(2020, 12, 18)
@@ -27,7 +27,7 @@ def old(tmp_path_factory):
     house = House(tmp_path_factory.mktemp("old"))
     house.write("sources", "tiny", SOURCE.replace("2020-01-02", "2018-01-02"))
     with house.open(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.train._compare", lambda *_: None)
+        unlooked(patch)
         house.forecast(SECOND)
     return house
 
@@ -42,7 +42,8 @@ def verdict(session: date = SECOND) -> dict:
 @pytest.fixture
 def kept(old):
     """Open the house, and put the tables back that a test alters."""
-    names, ever = ("records/tiny", "features/price", "drift/tiny"), Span(date.min, date.max)
+    names = ("bars", "forecasts/tiny", "records/tiny", "features/price", "drift/tiny")
+    ever = Span(date.min, date.max)
     with old.open():
         lake = open_lake()
         before = {name: lake.read(name) for name in names}
@@ -107,7 +108,6 @@ def test_what_comes_after_the_close_moves_no_verdict(old, kept):
     lake.replace("bars", bars.with_columns(close=late), over={"source": ["tiny"]})
     assert verdict(FIRST) == now
     assert judge_drift(lake, "tiny", [SECOND, FIRST])[FIRST] == now
-    lake.replace("bars", bars, over={"source": ["tiny"]})
 
 
 def test_a_verdict_that_stands_is_read_and_not_made_again(old, kept):
@@ -198,6 +198,20 @@ def test_the_walk_waits_where_the_night_would_be_held(old, kept):
     _, held = walked_sessions(kept, "tiny", date(2020, 12, 15), last)
     assert [one.status for one in held["tiny"]] == ["decided"] * 3 + ["kept"]
     assert [one.status for one in held["minimum variance"]] == ["decided"] * 4
+
+
+def test_the_walk_waits_over_a_night_that_was_blocked(old, kept):
+    from tasks.backtest import walked_sessions
+
+    blocked = date(2020, 12, 16)
+    for table in ("bars", "forecasts/tiny"):
+        rows = kept.read(table, where={"session": [blocked]})
+        assert not rows.is_empty()
+        kept.replace(table, rows.clear(), over={"session": [blocked]})
+    _, walked = walked_sessions(kept, "tiny", date(2020, 12, 15), SECOND)
+    said = {name: [one.status for one in steps] for name, steps in walked.items()}
+    assert said["tiny"] == said["minimum variance"] == ["decided", "kept", "decided", "decided"]
+    assert said["equal weight"] == ["decided", "kept", "kept", "kept"]
 
 
 def test_a_session_without_a_verdict_is_named(old, kept):

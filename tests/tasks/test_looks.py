@@ -19,7 +19,10 @@ from tests.house import CONTEST, SOURCE, House
 DAYS = calendar("XNYS").sessions(date(2020, 1, 2), date(2023, 12, 29))
 REFITS = DAYS[149::20]
 PROVED = Proof(leak_found=False, calibrated=True, net={})
-AWAY = TrackingError("MLflow is away")
+
+
+def away(*_):
+    raise TrackingError("MLflow is away")
 
 
 @pytest.fixture
@@ -38,14 +41,18 @@ def since(place: int = 15) -> date:
     return looks.compared_refits("tiny", load_contest("tiny"), REFITS[:place], "lightgbm")[0]
 
 
-def look(place: int = 15, edge: float = 0.03, nights: int = 0):
-    """Look at a refit, so many nights after it, at differences whose mean is `edge`."""
+def look(place: int = 15, edge: float = 0.03, nights: int = 0, beside: str = ""):
+    """Look at a refit, so many nights after it, at differences whose mean is `edge`.
+
+    With `beside`, so is a second challenger of that name, no better than the champion.
+    """
     begin, session = since(place), REFITS[place - 1]
     days = [day for day in DAYS if begin <= day <= session]
     as_of = DAYS[DAYS.index(session) + nights]
     dice = np.random.default_rng(len(days))
     drawn = dice.normal(0, 0.05, len(days))
     ics = {"lightgbm": drawn * 0, "ridge": drawn - drawn.mean() + edge}
+    ics |= {beside: drawn - drawn.mean()} if beside else {}
     daily = {
         name: pl.DataFrame({"session": days, "ic": one, "rank_ic": one})
         for name, one in ics.items()
@@ -118,6 +125,20 @@ def test_another_champion_or_another_setting_of_the_contest_opens_a_year_of_its_
     assert looks.compared_refits("tiny", other, REFITS[:17], "lightgbm")[0] == REFITS[2]
 
 
+def test_a_look_stands_where_one_of_its_challengers_is_missing_later(house):
+    rules = CONTEST.replace("compare_refits: 2", "compare_refits: 15")
+    other = "  - {name: other, model: ridge}\n"
+    house.write("models", "tiny", rules + other + "promotion: rule\n")
+    settings_room._load.cache_clear()
+    look(edge=0.0, beside="other")
+    before = open_lake().read("promotions/tiny")
+    assert before["recipe"].sort().to_list() == ["other", "ridge"]
+    with pytest.raises(LookupError, match="other cannot be compared now, so the look before"):
+        look(edge=0.0)
+    assert open_lake().read("promotions/tiny").equals(before)
+    look(16, edge=0.0)  # the next look is one of its own
+
+
 def test_trials_on_the_compared_sessions_are_paid_for(house, monkeypatch):
     alone = look(15, edge=0.01)
     asked = []
@@ -130,9 +151,6 @@ def test_trials_on_the_compared_sessions_are_paid_for(house, monkeypatch):
 
 
 def test_where_mlflow_is_away_the_trials_last_known_count(house, monkeypatch):
-    def away(*_):
-        raise AWAY
-
     monkeypatch.setattr(looks, "trials_since", lambda *_: {"ridge": 20})
     look(15, edge=0.0)
     monkeypatch.setattr(looks, "trials_since", away)
@@ -141,10 +159,16 @@ def test_where_mlflow_is_away_the_trials_last_known_count(house, monkeypatch):
     assert found.reason.endswith("; trials as known: MLflow is away")
 
 
-def test_where_trials_were_never_counted_nobody_is_promoted(house, monkeypatch):
-    def away(*_):
-        raise AWAY
+def test_where_mlflow_is_away_trials_it_was_not_told_of_count_beside_those(house, monkeypatch):
+    monkeypatch.setattr(looks, "trials_since", lambda *_: {"ridge": 20})
+    look(15, edge=0.0)
+    owe_trials("tiny", "ridge-2020-12-04-0123456789abcdef", Untold("ridge", "ridge", 7))
+    owe_trials("tiny", "ridge-2020-01-03-0123456789abcdef", Untold("ridge", "ridge", 50))
+    monkeypatch.setattr(looks, "trials_since", away)
+    assert look(16, edge=0.0).trials == 27
 
+
+def test_where_trials_were_never_counted_nobody_is_promoted(house, monkeypatch):
     monkeypatch.setattr(looks, "trials_since", away)
     found = look()
     assert (found.verdict, found.trials, found.spent) == ("insufficient evidence", None, 0)

@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from tasks import mirror, untold
+from conf.schema import Recipe
+from tasks import mirror, record, untold
 from tasks.learning.tracking import TrackingError
 from tasks.mirror import Fitted, Walked, tell_mlflow
 from tasks.settings import load_contest, tracking_uri
@@ -84,21 +85,35 @@ def test_mlflow_away_is_told_once_and_owed_until_it_answers(rules, told, monkeyp
     owe_training("tiny")
     with monkeypatch.context() as patch:
         patch.setattr("tasks.record.log_newest_fit", away)
+        patch.setattr(mirror, "ask", away)
         assert tell(rules, Fitted("lightgbm", LATE)).endswith("makes up: MLflow is away")
-        assert len(asked) == 1  # no further recipe waits for who does not answer
-        patch.setattr(untold, "_ask", away)
+        assert len(asked) == 2  # no further recipe waits for who does not answer
+        patch.setattr(untold, "ask", away)
         assert not training_can_be_told("tiny")
-    monkeypatch.setattr(untold, "_ask", lambda: None)
+    monkeypatch.setattr(untold, "ask", lambda: None)
     assert training_can_be_told("tiny")
     assert tell(rules, Fitted("lightgbm", LATE)) == ""
-    monkeypatch.setattr(untold, "_ask", lambda: pytest.fail("who owes nothing does not ask"))
+    monkeypatch.setattr(untold, "ask", lambda: pytest.fail("who owes nothing does not ask"))
     assert not training_can_be_told("tiny")
 
 
-def test_a_page_that_cannot_be_drawn_is_told_and_not_tried_each_night(rules, told, monkeypatch):
+@pytest.mark.parametrize(
+    "failure", [ZeroDivisionError("the page cannot be drawn"), TrackingError("no such experiment")]
+)
+def test_what_cannot_be_told_is_named_and_not_tried_each_night(rules, told, monkeypatch, failure):
     owe_training("tiny")
-    monkeypatch.setattr("tasks.record.log_newest_fit", lambda *_, **__: 1 / 0)
-    assert "division by zero" in tell(rules, Fitted("lightgbm", LATE))
+    log = record.log_newest_fit
+
+    def spoilt(contest: str, recipe: Recipe, *given, **more) -> None:
+        if recipe.name == "lightgbm":
+            raise failure
+        log(contest, recipe, *given, **more)
+
+    monkeypatch.setattr(mirror, "ask", lambda: None)
+    monkeypatch.setattr("tasks.record.log_newest_fit", spoilt)
+    said = tell(rules, Fitted("lightgbm", LATE))
+    assert said == f"MLflow is not told of all fits of tiny: lightgbm: {failure}"
+    assert told["logged"] == [("ridge", [EARLY, LATE], False)]  # it keeps no other from MLflow
     assert not training_can_be_told("tiny")
 
 

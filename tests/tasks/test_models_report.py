@@ -17,7 +17,7 @@ from tasks.models_report import _compared, _panel, report_models
 from tasks.settings import load_contest, open_lake, open_shelf
 from tasks.train import refits
 from tasks.walks import setup_of
-from tests.house import CONTEST, House
+from tests.house import CONTEST, House, unlooked
 
 FIRST, SECOND = date(2020, 12, 17), date(2020, 12, 18)
 COMPARE = train._compare  # as it is: the house's tests leave it out
@@ -141,7 +141,7 @@ def test_the_nights_after_change_nothing_of_what_was_known(house, tmp_path):
     shutil.copytree(house.data, tmp_path / "data")
     later = House(tmp_path)
     with later.open(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.train._compare", lambda *_: None)
+        unlooked(patch)
         before = report_models("tiny", FIRST)
         page = before.page.read_bytes()
         later.forecast(SECOND)

@@ -10,6 +10,7 @@ import pytest
 from tasks.execution.release import current, history, verify
 from tasks.market.lake import Span
 from tasks.settings import open_lake
+from tests.house import unlooked
 
 pytestmark = pytest.mark.slow
 FIRST, SECOND, THIRD = date(2020, 12, 17), date(2020, 12, 18), date(2020, 12, 21)
@@ -19,7 +20,7 @@ FIRST, SECOND, THIRD = date(2020, 12, 17), date(2020, 12, 18), date(2020, 12, 21
 def nights(house):
     """Three nights, one after the other."""
     with house.open(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.train._compare", lambda *_: None)
+        unlooked(patch)
         return {session: house.night(session) for session in (FIRST, SECOND, THIRD)}
 
 

@@ -11,7 +11,7 @@ from tasks.looks import LOOKS
 from tasks.models import promotion
 from tasks.models import titles as titles_room
 from tasks.settings import open_lake
-from tests.house import CONTEST
+from tests.house import CONTEST, unlooked
 
 pytestmark = pytest.mark.slow
 FIRST, SECOND, THIRD = date(2020, 12, 17), date(2020, 12, 18), date(2020, 12, 21)
@@ -72,7 +72,7 @@ def begun(tmp_path_factory):
 
     house = House(tmp_path_factory.mktemp("begun"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "_compare", lambda *_: None)
+        unlooked(patch)
         with house.open():
             house.forecast(FIRST)
     return house
@@ -194,7 +194,7 @@ def test_a_refit_at_fault_leaves_the_weights_before_it(build, quiet, monkeypatch
         monkeypatch.setattr(titles_room, "sane", strict)
         house.forecast(FIRST)
         monkeypatch.undo()
-        monkeypatch.setattr(train, "_compare", lambda *_: None)
+        unlooked(monkeypatch)
     with house.open():
         house.forecast(FIRST)  # what was said of a refit stands
         found = tables()

@@ -6,9 +6,10 @@ from datetime import date
 import numpy as np
 import pytest
 
-from tasks import proofs, train
+from tasks import proofs, train, untold
 from tasks.models import fitting, promotion
 from tasks.settings import calendar, load_contest, open_lake
+from tests.house import CONTEST
 
 FIRST, SECOND = date(2020, 12, 17), date(2020, 12, 18)
 COMPARE = train._compare  # as it is: the house's tests leave it out
@@ -116,6 +117,45 @@ def test_a_challenger_that_cannot_be_walked_delays_no_title_and_no_later_night(
     assert row["verdict"] == "not taken"
     assert row["reason"] == "no challenger could be fitted and walked"
     assert asked == ["lightgbm", "ridge"]
+
+
+@pytest.mark.slow
+def test_what_mlflow_is_owed_is_asked_for_each_night_and_takes_no_look(build, looking, monkeypatch):
+    """A challenger that can never be fitted keeps nothing from being told."""
+    whole, asked, told, looked_at = fitting.fit_recipe, [], [], []
+
+    def fails(recipe, *given, **more):
+        if recipe.name == "other":
+            raise ValueError("its loss is no number")
+        return whole(recipe, *given, **more)
+
+    house = build("owed")
+    house.write("models", "tiny", CONTEST + "  - {name: other, model: ridge}\n")
+    monkeypatch.setattr(fitting, "fit_recipe", fails)
+    monkeypatch.setattr(train, "training_can_be_told", lambda name: asked.append(name) or True)
+    monkeypatch.setattr(train, "tell_mlflow", lambda *given: told.append(sorted(given[-1])) or "")
+    take = train.look_at
+    monkeypatch.setattr(train, "look_at", lambda *given: looked_at.append(1) or take(*given))
+    with house.open():
+        house.forecast(FIRST)
+        house.forecast(SECOND)
+    assert asked == ["tiny", "tiny"]
+    assert told == [["lightgbm", "ridge"]] * 2
+    assert looked_at == [1]
+
+
+@pytest.mark.slow
+def test_a_fit_is_owed_to_mlflow_before_it_stands(build, looking, monkeypatch):
+    def fails(*_, **__):
+        raise ZeroDivisionError("the run dies after its fits")
+
+    house = build("killed")
+    monkeypatch.setattr(train, "_compare", fails)
+    with house.open():
+        with pytest.raises(ZeroDivisionError):
+            house.forecast(FIRST)
+        monkeypatch.setattr(untold, "ask", lambda: None)
+        assert untold.training_can_be_told("tiny")
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from tasks.record import _params
 from tasks.settings import load_contest, tracking_uri
 from tasks.tune import Answer, Search, study_of, trials_made, tune_recipe
 from tasks.untold import untold_trials
-from tests.house import CONTEST, LAST, House
+from tests.house import CONTEST, LAST, House, unlooked
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -28,9 +28,7 @@ def stored(tmp_path_factory) -> House:
     """Give a house whose nights were run once for all tests here."""
     made = House(tmp_path_factory.mktemp("tuned"))
     with made.open(), pytest.MonkeyPatch.context() as patch:
-        from tasks import train
-
-        patch.setattr(train, "_compare", lambda *_: None)
+        unlooked(patch)
         made.forecast(LAST)
     return made
 

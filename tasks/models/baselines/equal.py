@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tasks.learning.model import Examples, Learned, Setting, Value
+from tasks.learning.model import Examples, How, Learned, Setting
 from tasks.models.baselines.weighted import WeightedSum, packed
 
 
@@ -19,15 +19,6 @@ class Equal(WeightedSum):
     known: ClassVar[Mapping[str, Setting]] = {}
     losses: ClassVar[Sequence[str]] = ("mse",)
 
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seed: int,
-        threads: int,
-        accelerator: str,
-    ) -> Learned:
+    def fit(self, examples: Examples, how: How, *, seed: int) -> Learned:
         """Give every feature the coefficient 0."""
         return Learned(packed(np.zeros(examples.features_NTF.shape[2])), {}, {})

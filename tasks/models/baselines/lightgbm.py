@@ -4,11 +4,11 @@ Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree" (2017)
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import lightgbm
 
-from tasks.learning.model import REFIT, Examples, Learned, Setting, Value, rows_of
+from tasks.learning.model import REFIT, REFIT_LOSS, Examples, How, Learned, Setting, rows_of
 from tasks.models.baselines.trees import Parameters, Trees, parameters
 
 
@@ -33,50 +33,37 @@ class LightGbm(Trees):
     }
     losses: ClassVar[Sequence[str]] = ("mse",)
 
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seed: int,
-        threads: int,
-        accelerator: str,
-    ) -> Learned:
+    def fit(self, examples: Examples, how: How, *, seed: int) -> Learned:
         """Grow trees until the validation error stops falling; the best number of them is kept."""
-        booster, curves = _stopped(examples, settings, seed=seed, threads=threads)
+        stopping = lightgbm.early_stopping(int(how.settings["patience"]), verbose=False)
+        most = int(how.settings["trees"])
+        booster, curves = _grown(examples, how, seed, trees=most, callbacks=[stopping])
         text = booster.model_to_string(num_iteration=booster.best_iteration).encode()
         facts = {"trees": booster.best_iteration, "valid_loss": min(curves["valid_loss"])}
-        if not settings["refit"]:
+        if not how.settings["refit"]:
             return Learned(text, facts, curves)
-        whole = examples.whole()
-        rows, label, _ = rows_of(whole, whole.train)
-        given = _parameters(settings, seed=seed, threads=threads, rows=len(label))
-        data = lightgbm.Dataset(rows, label, params=given)
-        again = lightgbm.train(given, data, num_boost_round=booster.best_iteration)
+        again, after = _grown(examples.whole(), how, seed, trees=booster.best_iteration)
+        facts[REFIT_LOSS] = after["valid_loss"][-1]
         return Learned(again.model_to_string().encode(), facts, curves, stopped=text)
 
 
-def _stopped(
-    examples: Examples, settings: Mapping[str, Value], *, seed: int, threads: int
+def _grown(
+    examples: Examples, how: How, seed: int, *, trees: int, callbacks: Sequence[Any] = ()
 ) -> tuple[lightgbm.Booster, dict[str, list[float]]]:
-    """Return the trees grown until the validation said enough, and how both errors went."""
+    """Return so many trees, or as many as the callbacks allow, and how both errors went."""
     train_x, train_y, _ = rows_of(examples, examples.train)
     valid_x, valid_y, _ = rows_of(examples, examples.valid)
-    given = _parameters(settings, seed=seed, threads=threads, rows=len(train_y))
+    given = _parameters(how, seed, rows=len(train_y))
     train = lightgbm.Dataset(train_x, train_y, params=given)
     valid = lightgbm.Dataset(valid_x, valid_y, reference=train, params=given)
     history: dict[str, dict[str, list[float]]] = {}
     booster = lightgbm.train(
         given,
         train,
-        num_boost_round=int(settings["trees"]),
+        num_boost_round=trees,
         valid_sets=[train, valid],
         valid_names=["train", "valid"],
-        callbacks=[
-            lightgbm.early_stopping(int(settings["patience"]), verbose=False),
-            lightgbm.record_evaluation(history),
-        ],
+        callbacks=[*callbacks, lightgbm.record_evaluation(history)],
     )
     curves = {
         f"{name}_loss": [float(loss) for loss in history[name]["l2"]] for name in ("train", "valid")
@@ -84,10 +71,10 @@ def _stopped(
     return booster, curves
 
 
-def _parameters(settings: Mapping[str, Value], *, seed: int, threads: int, rows: int) -> Parameters:
+def _parameters(how: How, seed: int, *, rows: int) -> Parameters:
     more: Parameters = {
-        "learning_rate": settings["learning_rate"],
-        "feature_fraction": settings["feature_share"],
-        "lambda_l2": settings["shrinkage"],
+        "learning_rate": how.settings["learning_rate"],
+        "feature_fraction": how.settings["feature_share"],
+        "lambda_l2": how.settings["shrinkage"],
     }
-    return parameters(settings, seed=seed, threads=threads, rows=rows, more=more)
+    return parameters(how.settings, seed=seed, threads=how.threads, rows=rows, more=more)

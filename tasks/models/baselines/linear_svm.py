@@ -9,11 +9,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVR
 
-from tasks.learning.model import Examples, Learned, Setting, Value, rows_of
+from tasks.learning.model import Examples, How, Learned, Setting, rows_of
 from tasks.models.baselines.weighted import WeightedSum, packed
 
 STEPS = 1000  # Newton steps at most; a few dozen are usual
@@ -31,26 +30,17 @@ class LinearSvm(WeightedSum):
     losses: ClassVar[Sequence[str]] = ("mse",)
     refits: ClassVar[bool] = True
 
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seed: int,
-        threads: int,
-        accelerator: str,
-    ) -> Learned:
+    def fit(self, examples: Examples, how: How, *, seed: int) -> Learned:
         """Learn from all labelled sessions: it has nothing to stop by. Nothing here is random.
 
         Features and labels are centred in each session, so there is no intercept.
         """
-        sessions = np.concatenate([examples.train, examples.valid])
-        features, label, _ = rows_of(examples, sessions)
+        features, label, _ = rows_of(examples, examples.whole().train)
         scale = float((features**2).sum()) / features.shape[1] or 1.0
+        penalty = float(how.settings["penalty"])
         machine = LinearSVR(
-            C=1 / (2 * float(settings["penalty"]) * scale),  # |b|²/2 + C Σ loss, as ridge counts
-            epsilon=float(settings["tolerance"]),
+            C=1 / (2 * penalty * scale),  # |b|²/2 + C Σ loss, as ridge counts
+            epsilon=float(how.settings["tolerance"]),
             loss="squared_epsilon_insensitive",
             dual=False,
             fit_intercept=False,
@@ -64,7 +54,7 @@ class LinearSvm(WeightedSum):
             except ConvergenceWarning:
                 raise ValueError(
                     f"The linear SVM found no solution in {STEPS} steps: raise its penalty, now "
-                    f"{settings['penalty']}."
+                    f"{penalty}."
                 ) from None
         return Learned(
             packed(machine.coef_), {"rows": len(label), "steps": int(machine.n_iter_)}, {}

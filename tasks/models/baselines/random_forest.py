@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import lightgbm
-import numpy as np
 
-from tasks.learning.model import Examples, Learned, Setting, Value, rows_of
+from tasks.learning.model import Examples, How, Learned, Setting, rows_of
 from tasks.models.baselines.trees import Trees, parameters
 
 
@@ -32,27 +31,17 @@ class RandomForest(Trees):
     losses: ClassVar[Sequence[str]] = ("mse",)
     refits: ClassVar[bool] = True
 
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seed: int,
-        threads: int,
-        accelerator: str,
-    ) -> Learned:
+    def fit(self, examples: Examples, how: How, *, seed: int) -> Learned:
         """Learn from all labelled sessions: a forest does not grow worse, so nothing stops it."""
-        sessions = np.concatenate([examples.train, examples.valid])
-        features, label, _ = rows_of(examples, sessions)
+        features, label, _ = rows_of(examples, examples.whole().train)
         given = parameters(
-            settings,
+            how.settings,
             seed=seed,
-            threads=threads,
+            threads=how.threads,
             rows=len(label),
-            more={"boosting": "rf", "feature_fraction_bynode": settings["feature_share"]},
+            more={"boosting": "rf", "feature_fraction_bynode": how.settings["feature_share"]},
         )
         trees = lightgbm.Dataset(features, label, params=given)
-        booster = lightgbm.train(given, trees, num_boost_round=int(settings["trees"]))
+        booster = lightgbm.train(given, trees, num_boost_round=int(how.settings["trees"]))
         facts = {"trees": booster.num_trees(), "rows": len(label)}
         return Learned(booster.model_to_string().encode(), facts, {})

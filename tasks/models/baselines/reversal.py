@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tasks.learning.model import Examples, Learned, Setting, Value
+from tasks.learning.model import Examples, How, Learned, Setting
 from tasks.models.baselines.weighted import WeightedSum, packed
 
 COLUMNS = {"return_{}": -1.0, "ROC{}": 1.0}  # ROC is the old close over the new one
@@ -23,18 +23,10 @@ class Reversal(WeightedSum):
     }
     losses: ClassVar[Sequence[str]] = ("mse",)
 
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seed: int,
-        threads: int,
-        accelerator: str,
-    ) -> Learned:
+    def fit(self, examples: Examples, how: How, *, seed: int) -> Learned:
         """Find the return among the features; the others count nothing."""
-        names = {pattern.format(settings["sessions"]): sign for pattern, sign in COLUMNS.items()}
+        sessions = how.settings["sessions"]
+        names = {pattern.format(sessions): sign for pattern, sign in COLUMNS.items()}
         column = next((name for name in names if name in examples.columns), None)
         if column is None:
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.learning.model import Array, Examples, Learned, Setting, Value, rows_of
+from tasks.learning.model import Array, Examples, How, Learned, Setting, rows_of
 from tasks.models.baselines.weighted import WeightedSum, packed, weighted
 from tasks.statistics.ic import rank_ic_series
 
@@ -25,24 +25,14 @@ class Ridge(WeightedSum):
     losses: ClassVar[Sequence[str]] = ("mse",)
     refits: ClassVar[bool] = True
 
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        settings: Mapping[str, Value],
-        loss: str,
-        seed: int,
-        threads: int,
-        accelerator: str,
-    ) -> Learned:
+    def fit(self, examples: Examples, how: How, *, seed: int) -> Learned:
         """Choose the penalty on the validation sessions, then refit on these and the others.
 
         Of penalties with equal rank IC the strongest is taken. Nothing here is random.
         """
         gram_FF, moment_F = _sums(examples, examples.train)
-        penalties = np.geomspace(
-            float(settings["strongest"]), float(settings["weakest"]), int(settings["penalties"])
-        )
+        strongest, weakest = float(how.settings["strongest"]), float(how.settings["weakest"])
+        penalties = np.geomspace(strongest, weakest, int(how.settings["penalties"]))
         ics = [
             _rank_ic(examples, _solution(gram_FF, moment_F, float(penalty)))
             for penalty in penalties

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
     from tasks.learning.panel import Panel
     from tasks.models.evaluation import Evaluation
+    from tasks.models.once import Made
     from tasks.models.titles import Title
 
 
@@ -163,10 +164,11 @@ def _fit_all(
     titled = {(title.recipe, title.session) for title in held}
     failed: set[str] = set()
     waiting = [_scratch(contest, one) for one in due]
+    made: Made = {}  # a recipe may be a member of an ensemble, too
     for place, one in enumerate(steps(due, f"training {contest}"), start=1):
         try:
             label_TN = labels[one.fitted_on, rules.horizon_of(one.recipe)]
-            _fit(contest, rules, one, panel, label_TN, waiting[place:])
+            _fit(contest, rules, one, panel, label_TN, waiting[place:], made)
         except Exception as error:
             if (one.recipe.name, one.fitted_on) in titled:
                 raise
@@ -185,6 +187,7 @@ def _fit(
     panel: "Panel",
     label_TN: Array,
     going_on: Collection[Path],
+    made: "Made",
 ) -> None:
     """Fit one recipe, from where a run that was broken off left it, and put it on the shelf.
 
@@ -201,6 +204,7 @@ def _fit(
         contest=rules,
         threads=threads(),
         scratch=scratch,
+        made=made,
     )
     owe_training(contest)
     open_shelf().save(contest, fit, inputs=one.inputs)
@@ -211,8 +215,8 @@ def _fit(
 
 def _scratch(contest: str, one: Due) -> Path:
     """Return where a fit keeps what it needs to go on after it was broken off."""
-    about = sha256(one.inputs.encode()).hexdigest()[:16]
-    return data_folder() / "unfinished" / contest / one.recipe.name / f"{one.fitted_on}-{about}"
+    name = f"{one.fitted_on}-{sha256(one.inputs.encode()).hexdigest()[:16]}"
+    return data_folder() / "unfinished" / contest / one.recipe.name / name
 
 
 def _crown(
@@ -261,15 +265,13 @@ def _compare(
         scores[recipe.name] = rows
         for day, one in judged.items():
             worth[day][recipe.name] = one
-    owed = {name: Walked(scores[name], one) for name, one in worth[as_of].items()}
-    if not looking:
-        return owed
-    owe_training(contest)  # a title that changes hands is told, too
-    daily = {name: one.daily for name, one in worth[session].items()}
-    then = {name: rows.filter(pl.col("session") <= session) for name, rows in scores.items()}
-    seen = Seen(compared[0], session, then, daily, panel, labels[session, rules.horizon])
-    _look(contest, rules, seen, holder, as_of)
-    return owed
+    if looking:
+        owe_training(contest)  # a title that changes hands is told, too
+        daily = {name: one.daily for name, one in worth[session].items()}
+        then = {name: rows.filter(pl.col("session") <= session) for name, rows in scores.items()}
+        seen = Seen(compared[0], session, then, daily, panel, labels[session, rules.horizon])
+        _look(contest, rules, seen, holder, as_of)
+    return {name: Walked(scores[name], one) for name, one in worth[as_of].items()}
 
 
 def _worth(scores: pl.DataFrame, rules: "Contest", day: date, known: pl.DataFrame) -> "Evaluation":

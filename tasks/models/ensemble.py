@@ -26,6 +26,7 @@ from tasks.learning.model import (
     Value,
     settled,
 )
+from tasks.models.once import Made, fit_once
 from tasks.models.seeds import Bundle, packed, standardised, unpacked
 
 WEIGHT = "weight"
@@ -36,6 +37,7 @@ class Ensemble(Learner):
 
     Args:
         members: Recipes and what fits them.
+        made: Fits that are not made again, and to which those of members are added.
     """
 
     known: ClassVar[Mapping[str, Setting]] = {
@@ -46,12 +48,13 @@ class Ensemble(Learner):
     losses: ClassVar[Sequence[str]] = ("mse",)
     suffix: ClassVar[str] = "safetensors"
 
-    def __init__(self, members: Sequence[tuple[Recipe, Learner]]):
+    def __init__(self, members: Sequence[tuple[Recipe, Learner]], made: Made | None = None):
         if refitted := [recipe.name for recipe, learner in members if learner.refits]:
             raise ValueError(
                 f"{', '.join(refitted)} learns from the validation, which then cannot weigh it: "
                 "leave it out of the ensemble."
             )
+        self.made = made
         self.members = [
             (recipe, learner, settled(recipe.settings, learner.known, model=recipe.model))
             for recipe, learner in members
@@ -88,7 +91,10 @@ class Ensemble(Learner):
     ) -> list[Learned]:
         recipe, learner, own = self.members[place]
         first = recipe.seed + (seed - 1) * recipe.seeds
-        return learner.fit_seeds(
+        return fit_once(
+            self.made,
+            recipe.model,
+            learner,
             examples,
             how._replace(settings=own, loss=recipe.loss),
             seeds=range(first, first + recipe.seeds),

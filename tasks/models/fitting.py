@@ -28,6 +28,7 @@ from tasks.learning.panel import Panel, standardised_labels
 from tasks.learning.splits import purged_split
 from tasks.models.known import as_known, data_hash, stretches
 from tasks.models.learners import learner_of
+from tasks.models.once import Made, fit_once
 from tasks.models.seeds import Bundle, SeedScorer, packed, told, unpacked
 from tasks.models.selection import choose, narrowed
 
@@ -68,6 +69,7 @@ def fit_recipe(
     threads: int,
     accelerator: str = "auto",
     scratch: Path | None = None,
+    made: Made | None = None,
 ) -> Fit:
     """Fit `recipe` to what was known at the close of `fitted_on`; the same inputs, the same bytes.
 
@@ -84,12 +86,16 @@ def fit_recipe(
         threads: CPU threads; part of what the bits depend on.
         accelerator: Where nets train, as Lightning names it.
         scratch: A folder from which a training that was broken off goes on.
+        made: What was fitted before in this training, not to be fitted again.
     """
-    learner = learner_of(recipe)
+    learner = learner_of(recipe, made)
     settings = settled(recipe.settings, learner.known, model=recipe.model)
     look_back = learner.look_back(settings)
     seen, examples, seeing = _offered(recipe, panel, label_TN, fitted_on, contest, look_back)
-    learned = learner.fit_seeds(
+    learned = fit_once(
+        made,
+        recipe.model,
+        learner,
         examples,
         How(settings, recipe.loss, threads, accelerator),
         seeds=range(recipe.seed, recipe.seed + recipe.seeds),

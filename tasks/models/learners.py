@@ -4,18 +4,23 @@ from conf.schema import Recipe
 from tasks.learning.model import Learner
 from tasks.models.baselines import BASELINES
 from tasks.models.nets import NETS
+from tasks.models.once import Made
 
 ENSEMBLE = "ensemble"  # made of members that its recipe names, hence in no registry
 
 
-def learner_of(recipe: Recipe) -> Learner:
-    """Return the learner a recipe names; raise where there is none, or it knows no such loss."""
+def learner_of(recipe: Recipe, made: Made | None = None) -> Learner:
+    """Return the learner a recipe names; raise where there is none, or it knows no such loss.
+
+    The members of an ensemble are not fitted again where `made` holds them.
+    """
     if recipe.model in BASELINES:
         learner = BASELINES[recipe.model]()()
     elif recipe.model == ENSEMBLE:
         from tasks.models.ensemble import Ensemble
 
-        learner = Ensemble([(member, learner_of(member)) for member in recipe.members])
+        members = [(member, learner_of(member, made)) for member in recipe.members]
+        learner = Ensemble(members, made)
     elif recipe.model in NETS:
         from tasks.learning.training import NetLearner
 

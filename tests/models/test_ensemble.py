@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from conf.schema import Recipe
+from tasks.models.baselines.trees import Trees
 from tasks.models.fitting import fit_recipe, load_fit, score_sessions
 from tests.models.test_registries import DAYS, FITTED, contest, market
 
@@ -43,6 +44,36 @@ def test_scores_are_the_weighted_mean_of_what_the_members_say_alone():
     assert np.corrcoef(scores(recipe), expected)[0, 1] > 0.9
     same = ensemble(TREES, TREES.model_copy(update={"name": "twin"}), equal=1.0)
     assert np.allclose(scores(same), standardised(scores(TREES)), atol=1e-9)
+
+
+def test_what_stands_alone_in_a_training_is_not_fitted_again_as_a_member(monkeypatch):
+    fits = []
+    whole = Trees.fit_seeds
+
+    def counted(self, *given, **more):
+        fits.append(type(self).__name__)
+        return whole(self, *given, **more)
+
+    monkeypatch.setattr(Trees, "fit_seeds", counted)
+    slower = TREES.model_copy(update={"name": "slower", "settings": {"trees": 31}})
+    both, made = ensemble(TREES, slower), {}
+    (panel, label), rules = market(0.4), contest()
+
+    def fit(recipe: Recipe, label: np.ndarray, **more):
+        given = {"fitted_on": FITTED, "contest": rules, "threads": 1, **more}
+        return fit_recipe(recipe, panel, label, **given)
+
+    alone = fit(TREES, label, made=made)
+    assert len(fits) == 1
+    assert fit(TREES, label, made=made).weights == alone.weights
+    assert len(fits) == 1
+    together = fit(both, label, made=made)
+    assert len(fits) == 2  # the slower member alone
+    assert together.weights == fit(both, label).weights  # and nothing is remembered unasked
+    assert len(fits) == 4
+    fit(TREES, -label, made=made)
+    fit(TREES.model_copy(update={"seed": 9}), label, made=made)
+    assert len(fits) == 6
 
 
 def test_a_member_that_knows_nothing_gets_no_weight():

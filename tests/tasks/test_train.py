@@ -42,7 +42,7 @@ def test_what_a_broken_off_fit_of_other_inputs_left_goes_when_a_fit_of_its_recip
 
     monkeypatch.setattr(fitting, "fit_recipe", lambda *_, **__: None)
     monkeypatch.setattr(train, "open_shelf", Shelf)
-    train._fit("tiny", rules, this, None, None, [waiting])
+    train._fit("tiny", rules, this, None, None, [waiting], {})
     assert [one.exists() for one in (own, waiting, stale, other)] == [False, True, False, True]
 
 
@@ -170,7 +170,7 @@ def test_a_champion_that_cannot_be_walked_stops_the_training(build, looking, mon
 def test_a_look_that_fails_is_withheld_and_one_that_was_lost_is_made_up_for(
     build, looking, monkeypatch, caplog
 ):
-    def fails(*_):
+    def fails(*_, **__):
         raise ZeroDivisionError("no session")
 
     house, asked = build("lost"), walking(monkeypatch, failing="")

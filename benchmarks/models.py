@@ -34,6 +34,7 @@ from benchmarks.models_panel import NAME, ROOT, Ground, ground, settle
 from conf.schema import Contest, Recipe
 from tasks.models.comparison import Comparison, compare
 from tasks.models.fitting import fit_recipe, load_fit, score_sessions
+from tasks.models.once import Made
 from tasks.walks import label_frame
 
 YARDSTICK = "lightgbm"  # the recipe that others are compared with, tuned on the spot
@@ -71,16 +72,21 @@ def main() -> None:
         )
         contest = contest_on(on, given)
         recipes = _recipes(contest, asked)
-        judged = {}
+        judged: dict[str, Judged] = {}
+        made: Made = {}
         for recipe in recipes:
             chosen = _tuned(recipe, on, contest, folder, asked) if asked.trials else recipe
-            judged[recipe.name] = judge(chosen, on, contest, asked.threads)
+            judged[recipe.name] = judge(chosen, on, contest, asked.threads, made)
             cpu_s = judged[recipe.name].cpu_s
             Console(stderr=True).print(f"{recipe.name} is fitted: {cpu_s:.0f} CPU s")
-        found = _compared(judged, on, contest)
+        found = _compared(judged, on, contest, YARDSTICK)
+        others = {name: _compared(judged, on, contest, name) for name in asked.against}
     Console(width=WIDTH).print(_table(found, judged, asked, on))
+    for name, one in others.items():
+        Console(width=WIDTH).print(_differences(name, one))
     if asked.json:
         figures = _figures(found, judged, asked, on)
+        figures["against"] = {name: _pairs(one) for name, one in others.items()}
         asked.json.write_text(json.dumps(figures, indent=1, allow_nan=False))
 
 
@@ -90,6 +96,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--calendar", type=Path, required=True)
     parser.add_argument("--contest", default="nasdaq", help="a file of conf/models")
     parser.add_argument("--models", nargs="*", help="recipes of the contest; none: all")
+    parser.add_argument("--against", nargs="*", default=[], help="models to compare with, too")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--horizon", type=int, choices=(1, 5), default=5)
     parser.add_argument("--label", choices=("open", "close"), default="open")
@@ -118,6 +125,8 @@ def _recipes(contest: Contest, asked: argparse.Namespace) -> list[Recipe]:
     if unknown := sorted(set(asked.models or ()) - set(named)):
         raise SystemExit(f"No recipe {', '.join(unknown)}; there is: {', '.join(named)}.")
     chosen = [YARDSTICK, *(name for name in asked.models or named if name != YARDSTICK)]
+    if unknown := sorted(set(asked.against) - set(chosen)):
+        raise SystemExit(f"Nothing to hold {', '.join(unknown)} against: name it in --models.")
     return [seeded(named[name], asked.seeds) for name in chosen]
 
 
@@ -152,8 +161,13 @@ def _tuned(
     return found.recipe.model_copy(update={"seeds": recipe.seeds})
 
 
-def judge(recipe: Recipe, on: Ground, contest: Contest, threads: int) -> Judged:
-    """Fit a recipe by what was known at the end of the validation, and score the test."""
+def judge(
+    recipe: Recipe, on: Ground, contest: Contest, threads: int, made: Made | None = None
+) -> Judged:
+    """Fit a recipe by what was known at the end of the validation, and score the test.
+
+    A member of an ensemble that is in `made` is not fitted again, and costs it no CPU seconds.
+    """
     began = time.process_time()
     fit = fit_recipe(
         recipe,
@@ -162,6 +176,7 @@ def judge(recipe: Recipe, on: Ground, contest: Contest, threads: int) -> Judged:
         fitted_on=on.splits["valid"][-1],
         contest=contest,
         threads=threads,
+        made=made,
     )
     cpu_s = time.process_time() - began
     model = load_fit(recipe, fit.card, fit.weights, threads=threads)
@@ -170,11 +185,11 @@ def judge(recipe: Recipe, on: Ground, contest: Contest, threads: int) -> Judged:
     return Judged(recipe, scores, cpu_s, {"stretches": stretches} | fit.card["facts"])
 
 
-def _compared(judged: dict[str, Judged], on: Ground, contest: Contest) -> Comparison:
+def _compared(judged: dict[str, Judged], on: Ground, contest: Contest, champion: str) -> Comparison:
     return compare(
         {name: one.scores for name, one in judged.items()},
         label_frame(on.panel, on.label_TN),
-        champion=YARDSTICK,
+        champion=champion,
         members=max(one.scores.height for one in judged.values()),
         horizon=contest.horizon,
         min_names=contest.min_names,
@@ -199,6 +214,22 @@ def _table(
             _told(row["error"], ".4f"), _told(row["t"], "+.2f"), _told(row["net"], "+.2%"),
             _told(row["turnover"], ".0%"), f"{judged[row['model']].cpu_s:.0f}",
         )  # fmt: skip
+    return table
+
+
+def _pairs(found: Comparison) -> dict[str, dict[str, float]]:
+    """Return by model its mean daily rank IC less that of one of them, the error and the t."""
+    rows = found.table.select("model", "difference", "error", "t").drop_nulls().to_dicts()
+    return {row.pop("model"): row for row in rows}
+
+
+def _differences(name: str, found: Comparison) -> Table:
+    table = Table(title=f"rank IC less that of {name}")
+    for column in ("model", "difference", "error", "t"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for model, row in _pairs(found).items():
+        figures = f"{row['difference']:+.4f}", f"{row['error']:.4f}", f"{row['t']:+.2f}"
+        table.add_row(model, *figures)
     return table
 
 

@@ -98,7 +98,7 @@ def judged(folder: Path, days: list[date], after: date | None, *more: object) ->
     words += ["--min-names", "20", "--json", folder / "out.json"]
     command = [sys.executable, ROOT / "benchmarks" / "models.py", *words]
     subprocess.run([str(word) for word in command], check=True, cwd=ROOT)
-    return json.loads((folder / "out.json").read_text())["models"]
+    return json.loads((folder / "out.json").read_text())
 
 
 @pytest.mark.slow
@@ -108,6 +108,7 @@ def test_a_year_that_judges_moves_no_fit(tmp_path):
         judged(tmp_path / name, days, after, "--trials", 2)
         for name, after in (("as_is", None), ("moved", date(2017, 1, 3)))
     )
+    one, other = one["models"], other["models"]
     for name in ("lightgbm", "ridge"):
         assert one[name]["recipe"] == other[name]["recipe"], "tuned by what came before"
         assert one[name]["facts"] == other[name]["facts"]
@@ -120,11 +121,14 @@ def test_a_year_that_judges_moves_no_fit(tmp_path):
 @pytest.mark.slow
 def test_nothing_after_until_is_looked_at(tmp_path):
     days = Calendar("XNYS").sessions(date(2014, 9, 2), date(2018, 3, 29))
-    until = ["--trials", 0, "--until", "2017-12-29"]
+    until = ["--trials", 0, "--until", "2017-12-29", "--against", "ridge"]
     one, other = (
         judged(tmp_path / name, days, after, *until)
         for name, after in (("as_is", None), ("moved", date(2018, 1, 2)))
     )
+    (turned,) = one["against"]["ridge"].values()
+    one, other = one["models"], other["models"]
+    assert turned["difference"] == pytest.approx(-one["ridge"]["figures"]["difference"])
     assert one["ridge"]["daily"] == other["ridge"]["daily"]
     assert one["ridge"]["daily"]["session"][-1].startswith("2017-12")
     assert one["ridge"]["figures"]["sessions"] > 240

@@ -18,12 +18,11 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
-import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.models import contest_on, judge, seeded
-from benchmarks.models_panel import ROOT, Ground, ground, settle
+from benchmarks.models import contest_on, given_contest, judge, parser_of, seeded
+from benchmarks.models_panel import Ground, ground, settle
 from conf.schema import Contest
 from tasks.models.comparison import compare
 from tasks.walks import label_frame
@@ -42,9 +41,7 @@ class Part(NamedTuple):
 def main() -> None:
     """Fit every recipe on every part, print the table and write the figures."""
     asked = _asked()
-    given = yaml.safe_load((ROOT / "conf" / "models" / f"{asked.contest}.yaml").read_text())
-    given["horizon"] = asked.horizon
-    given["min_names"] = asked.min_names or given["min_names"]
+    given = given_contest(asked)
     with tempfile.TemporaryDirectory() as scratch:
         settle(asked.folder or Path(scratch), asked.bars, asked.calendar, given)
         horizons = Contest.model_validate(given).horizons
@@ -61,20 +58,12 @@ def main() -> None:
 
 
 def _asked() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--bars", type=Path, required=True)
-    parser.add_argument("--calendar", type=Path, required=True)
-    parser.add_argument("--contest", default="nasdaq", help="a file of conf/models")
+    parser = parser_of(__doc__)
     parser.add_argument("--models", nargs="+", default=["lightgbm", "mlp"], help="its recipes")
     parser.add_argument("--shares", nargs="+", type=float, default=[0.25, 0.5], help="of the names")
     parser.add_argument("--years", nargs="+", type=int, default=[1, 2], help="to learn from")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--horizon", type=int, choices=(1, 5), default=1)
-    parser.add_argument("--warm-up", type=int, default=60, help="first sessions to leave out")
-    parser.add_argument("--min-names", type=int, help="of a session; none: as the contest says")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="keep the house here; none: throw it away")
-    parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
 

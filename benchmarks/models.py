@@ -59,9 +59,7 @@ class Judged(NamedTuple):
 def main() -> None:
     """Fit, judge, print the table and write the figures."""
     asked = _asked()
-    given = yaml.safe_load((ROOT / "conf" / "models" / f"{asked.contest}.yaml").read_text())
-    given["horizon"] = asked.horizon
-    given["min_names"] = asked.min_names or given["min_names"]
+    given = given_contest(asked)
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.folder or Path(scratch)
         settle(folder, asked.bars, asked.calendar, given)
@@ -91,23 +89,36 @@ def main() -> None:
 
 
 def _asked() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--bars", type=Path, required=True)
-    parser.add_argument("--calendar", type=Path, required=True)
-    parser.add_argument("--contest", default="nasdaq", help="a file of conf/models")
+    parser = parser_of(__doc__)
     parser.add_argument("--models", nargs="*", help="recipes of the contest; none: all")
     parser.add_argument("--against", nargs="*", default=[], help="models to compare with, too")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--horizon", type=int, choices=(1, 5), default=5)
     parser.add_argument("--label", choices=("open", "close"), default="open")
     parser.add_argument("--trials", type=int, default=20, help="of tuning LightGBM; 0: none")
+    parser.add_argument("--until", type=date.fromisoformat, help="last session looked at")
+    return parser.parse_args()
+
+
+def parser_of(doc: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what every benchmark on a file of bars is told."""
+    parser = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
+    parser.add_argument("--bars", type=Path, required=True)
+    parser.add_argument("--calendar", type=Path, required=True)
+    parser.add_argument("--contest", default="nasdaq", help="a file of conf/models")
     parser.add_argument("--warm-up", type=int, default=60, help="first sessions to leave out")
     parser.add_argument("--min-names", type=int, help="of a session; none: as the contest says")
-    parser.add_argument("--until", type=date.fromisoformat, help="last session looked at")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep the house here; none: throw it away")
     parser.add_argument("--json", type=Path)
-    return parser.parse_args()
+    return parser
+
+
+def given_contest(asked: argparse.Namespace) -> dict[str, Any]:
+    """Return the contest's file with what was asked for in its place."""
+    given = yaml.safe_load((ROOT / "conf" / "models" / f"{asked.contest}.yaml").read_text())
+    changed = {"horizon": asked.horizon, "min_names": asked.min_names or given["min_names"]}
+    return dict(given | changed)
 
 
 def contest_on(on: Ground, given: dict[str, Any]) -> Contest:

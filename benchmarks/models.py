@@ -77,15 +77,19 @@ def main() -> None:
             judged[recipe.name] = judge(chosen, on, contest, asked.threads, made)
             cpu_s = judged[recipe.name].cpu_s
             Console(stderr=True).print(f"{recipe.name} is fitted: {cpu_s:.0f} CPU s")
-        found = _compared(judged, on, contest, YARDSTICK)
+            found = _compared(judged, on, contest, YARDSTICK)  # it comes first
+            figures = _figures(found, judged, asked, on)
+            _write(asked.json, figures)  # a run that is broken off leaves what it has
         others = {name: _compared(judged, on, contest, name) for name in asked.against}
     Console(width=WIDTH).print(_table(found, judged, asked, on))
     for name, one in others.items():
         Console(width=WIDTH).print(_differences(name, one))
-    if asked.json:
-        figures = _figures(found, judged, asked, on)
-        figures["against"] = {name: _pairs(one) for name, one in others.items()}
-        asked.json.write_text(json.dumps(figures, indent=1, allow_nan=False))
+    _write(asked.json, figures | {"against": {name: _pairs(one) for name, one in others.items()}})
+
+
+def _write(path: Path | None, figures: dict[str, Any]) -> None:
+    if path:
+        path.write_text(json.dumps(figures, indent=1, allow_nan=False))
 
 
 def _asked() -> argparse.Namespace:

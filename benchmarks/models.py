@@ -7,8 +7,8 @@ reads a file of bars (date, symbol, open, high, low, close, volume) and one of i
 contest's recipes, as they stand in `conf/models`, on all years but the last two, stopped by the
 last but one. What needs no stopping (ridge, forest, support vectors) learns from that year too, and
 so do recipes with `refit`, once it has stopped them; the yardstick has none. The last year judges.
-LightGBM is tuned first, on folds before the test year. To choose settings
-without that year, let `--until` end the one before.
+LightGBM is tuned first, on folds before the test year. To choose settings without that year, let
+`--until` end the one before.
 
 A file of names that were chosen at its end holds survivors: it says which model orders names
 better, not what would have been earned.

@@ -200,15 +200,21 @@ def score_sessions(model: Model, panel: Panel, sessions: Sequence[date]) -> pl.D
     look-back the panel does not hold, and sessions without members, are left out.
     """
     frames = [pl.DataFrame(schema=SCORES)]
-    for session, names_N, window_NTF in windows(model, panel, sessions):
-        score_N = model.score(window_NTF)
-        if not np.isfinite(score_N).all():
-            raise ValueError(f"{model.recipe.name} gave scores that are not finite on {session}.")
-        names = [panel.instruments[name] for name in names_N]
-        frames.append(
-            pl.DataFrame({"session": [session] * len(names), "instrument": names, "score": score_N})
-        )
+    for session, names, score_NS in seed_scores(model, panel, sessions):
+        rows = {"session": [session] * len(names), "instrument": names}
+        frames.append(pl.DataFrame({**rows, "score": score_NS.mean(axis=1)}))
     return pl.concat(frames).sort("session", "instrument")
+
+
+def seed_scores(
+    model: Model, panel: Panel, sessions: Sequence[date]
+) -> Iterator[tuple[date, list[str], Array]]:
+    """Yield each session, its members, and their scores (names, seeds), all finite."""
+    for session, names_N, window_NTF in windows(model, panel, sessions):
+        score_NS = model.by_seed(window_NTF)
+        if not np.isfinite(score_NS).all():
+            raise ValueError(f"{model.recipe.name} gave scores that are not finite on {session}.")
+        yield session, [panel.instruments[name] for name in names_N], score_NS
 
 
 def windows(

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from tasks.learning.panel import Panel
-from tasks.models.fitting import SCORES, Model, windows
+from tasks.models.fitting import SCORES, Model, seed_scores
 from tasks.models.seeds import standardised
 from tasks.statistics.discoveries import MeanTest, least_sessions, mean_test
 
@@ -108,11 +108,7 @@ def scores_and_spreads(model: Model, panel: Panel, sessions: Sequence[date]) -> 
     Scores and sessions are those of `score_sessions`; the spread is null for a model of one seed.
     """
     frames = [pl.DataFrame(schema=SPREADS)]
-    for session, names_N, window_NTF in windows(model, panel, sessions):
-        score_NS = model.by_seed(window_NTF)
-        if not np.isfinite(score_NS).all():
-            raise ValueError(f"{model.recipe.name} gave scores that are not finite on {session}.")
-        names = [panel.instruments[name] for name in names_N]
+    for session, names, score_NS in seed_scores(model, panel, sessions):
         numbers = {"score": score_NS.mean(axis=1), "seed_spread": seed_spread(score_NS)}
         rows = {"session": [session] * len(names), "instrument": names, **numbers}
         frames.append(pl.DataFrame(rows, schema=SPREADS))

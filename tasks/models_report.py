@@ -242,9 +242,17 @@ def _told(
 
 
 def _made(judged: "Sequence[Recipe]", fits: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return how each recipe is made: (model, kind, loss, seeds, last_fit)."""
+    """Return how each recipe is made: (model, kind, loss, seeds, last_fit).
+
+    The losses and seeds of an ensemble are those of its members.
+    """
     last = fits.filter(pl.col("fitted_on") <= as_of).group_by("recipe").agg(pl.max("fitted_on"))
     day_of = dict(last.iter_rows())
-    rows = [(one.name, one.model, one.loss, one.seeds, day_of[one.name]) for one in judged]
+    rows = []
+    for one in judged:
+        fitted = one.members or (one,)
+        loss = ", ".join(dict.fromkeys(each.loss for each in fitted))
+        seeds = one.seeds * sum(each.seeds for each in fitted) if one.members else one.seeds
+        rows.append((one.name, one.model, loss, seeds, day_of[one.name]))
     kinds = {"model": pl.String, "kind": pl.String, "loss": pl.String, "seeds": pl.Int64}
     return pl.DataFrame(rows, schema=kinds | {"last_fit": pl.Date}, orient="row")

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from conf.schema import BPS
+from conf.schema import BPS, Recipe
 from flows.cli import app
 from tasks import models_report, promote, train
 from tasks.importance import rests_on
 from tasks.looks import LOOKS
 from tasks.market.frames import shaped
-from tasks.models_report import _compared, _panel, report_models
+from tasks.models_report import _compared, _made, _panel, report_models
 from tasks.settings import load_contest, open_lake, open_shelf
 from tasks.train import refits
 from tasks.walks import setup_of
@@ -50,6 +50,15 @@ def first_night(house: House) -> None:
 
 def typed(*words: str):
     return CliRunner().invoke(app, ["report", "models", *words], env={"COLUMNS": "100"})
+
+
+def test_an_ensemble_is_made_of_the_losses_and_seeds_of_its_members():
+    trees = Recipe(name="trees", model="lightgbm", seeds=5)
+    net = Recipe(name="net", model="tcn", loss="ic", seeds=3)
+    both = Recipe(name="both", model="ensemble", seeds=2, members=(trees, net))
+    fits = pl.DataFrame({"recipe": ["trees", "both"], "fitted_on": [FIRST, FIRST]})
+    found = _made([trees, both], fits, SECOND).select("model", "loss", "seeds").rows()
+    assert found == [("trees", "mse", 5), ("both", "mse, ic", 16)]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -181,6 +182,17 @@ def test_it_does_not_run_it_is_named_and_the_champion_serves_on(case, reason, sh
         served(shelf, CHALLENGER)
     assert not (tmp_path / "mark").exists(), "something of it ran"
     assert served(shelf, CHAMPION) == before
+
+
+def test_trees_that_would_never_end_or_end_the_process_are_refused_unread(shelf, tmp_path):
+    folder = shelf.root / "daily" / CHAMPION.name / FITTED.isoformat()
+    forge = Forger(folder, tmp_path / "mark")
+    whole = forge.file.read_bytes()
+    for odd, reason in ((b"left_child=0", "the child of"), (b"split_feature=99999", "splits on")):
+        key = odd.split(b"=")[0]
+        forge.weights(re.sub(rb"(?m)^" + key + rb"=-?\d+", odd, whole))
+        with pytest.raises(ValueError, match=reason):
+            served(shelf, CHAMPION)
 
 
 def no_card(forge: Forger) -> None:

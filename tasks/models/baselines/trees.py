@@ -1,23 +1,19 @@
 """What baselines share that are LightGBM's trees, boosted or as a forest.
 
-Their weights are the booster's own text, which is parsed as numbers and never run.
+Their weights are the booster's own text, checked number by number before LightGBM reads it.
 """
 
-import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import ClassVar
 
 import lightgbm
 import numpy as np
-from lightgbm.basic import LightGBMError
 from numpy.typing import NDArray
 
 from tasks.learning.model import Array, Explainer, OneByOne, Scorer, Value
+from tasks.models.baselines.booster_text import checked
 
-OPENING = b"tree\nversion="
-CLOSING = b"\nend of parameters"
-AVERAGED = b"\naverage_output\n"  # in the head of a forest, whose score is the mean of its trees
 Parameters = dict[str, float | int | str | bool]
 
 
@@ -34,7 +30,7 @@ class Trees(OneByOne):
         self, weights: bytes, *, features: int, settings: Mapping[str, Value], threads: int
     ) -> Scorer:
         """Return the sum of the leaves, of a forest their mean, at a name's newest features."""
-        booster = _booster(weights, features)
+        booster, _ = _booster(weights, features)
 
         def scores(features_NTF: NDArray[np.float32]) -> Array:
             newest_NF = features_NTF[:, -1].astype(np.float64)
@@ -49,8 +45,7 @@ class Trees(OneByOne):
         (2018). What is left is the mean score of the rows it was fitted to. LightGBM adds them up
         over the trees of a forest, too, whose score is the mean.
         """
-        booster = _booster(weights, features)
-        counted = booster.num_trees() if AVERAGED in weights.split(b"\nTree=", 1)[0] else 1
+        booster, counted = _booster(weights, features)
 
         def parts(features_NTF: NDArray[np.float32]) -> tuple[Array, Array]:
             newest_NF = features_NTF[:, -1].astype(np.float64)
@@ -87,19 +82,7 @@ def parameters(
     return shared | more
 
 
-def _booster(weights: bytes, features: int) -> lightgbm.Booster:
-    """Read a booster's text; refuse what is not one, is cut short, or takes other features."""
-    if not weights.startswith(OPENING) or CLOSING not in weights or b"\x00" in weights:
-        raise ValueError("These weights are not a whole LightGBM booster text.")
-    trees = weights.split(b"\nparameters:", 1)[0]
-    if re.search(rb"[=\s](nan|-?inf)\b", trees, re.IGNORECASE):
-        raise ValueError("These weights hold NaN or infinity.")
-    try:
-        booster = lightgbm.Booster(model_str=weights.decode("utf-8"))
-    except (LightGBMError, UnicodeDecodeError) as error:
-        raise ValueError(f"These weights are not a LightGBM booster text: {error}.") from error
-    if booster.num_feature() != features:
-        raise ValueError(
-            f"These weights take {booster.num_feature()} features, the card names {features}."
-        )
-    return booster
+def _booster(weights: bytes, features: int) -> tuple[lightgbm.Booster, int]:
+    """Read a booster's text; return it and of how many trees its score is the mean, 1 of a sum."""
+    told = checked(weights, features=features)
+    return lightgbm.Booster(model_str=told.text), told.trees if told.averaged else 1

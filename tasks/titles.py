@@ -96,6 +96,20 @@ def titles_of(
         raise LookupError(f"contest {contest!r}: {error}") from None
 
 
+def weights_told(contest: str) -> dict[tuple[str, date], str]:
+    """Return by (recipe, session) the hash of all weights that held the title or were to hold it.
+
+    Whoever can write to the shelf can write a card that vouches for other weights: what the lake
+    knows is what was fitted.
+    """
+    lake = open_lake()
+    crowned = lake.read("champions", where={"contest": [contest]})
+    judged = stored(lake, f"refits/{contest}", REFITS)
+    rows = [*judged.select("recipe", "session", "weights_hash").rows()]
+    rows += crowned.select("recipe", "from_session", "weights_hash").rows()
+    return {(recipe, session): weights_hash for recipe, session, weights_hash in rows}
+
+
 class Crowned(NamedTuple):
     """The champion at the end, and what is wrong with refits that were judged just now."""
 

@@ -9,28 +9,24 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import polars as pl
 from prefect import get_run_logger, task
 
+from tasks.due import Due, due_fits
 from tasks.locks import source_lock
 from tasks.looks import compared_refits, look_at, looked, withhold_look
 from tasks.market.history import Array
-from tasks.market.lake import content_hash
 from tasks.mirror import Fitted, Walked, tell_mlflow
 from tasks.panels import Labels, panel_of
 from tasks.progress import steps
 from tasks.settings import (
     calendar,
-    code_hash,
     data_folder,
     load_contest,
     load_source,
-    load_universe,
-    open_lake,
     open_shelf,
-    settings_hash,
     threads,
 )
 from tasks.titles import titles_of, write_titles
@@ -43,14 +39,6 @@ if TYPE_CHECKING:
     from tasks.models.evaluation import Evaluation
     from tasks.models.once import Made
     from tasks.models.titles import Title
-
-
-class Due(NamedTuple):
-    """One fit to make."""
-
-    recipe: "Recipe"
-    fitted_on: date
-    inputs: str  # hash of the settings and the deliveries it rests on
 
 
 def refits(contest: str, as_of: date) -> list[date]:
@@ -86,7 +74,7 @@ def _trained(contest: str, as_of: date) -> str:
     held = titles_of(contest, rules, schedule, as_of)
     holder = titles_of(contest, rules, schedule, schedule[-1], ruled=False)[-1].recipe
     fits = compared_refits(contest, rules, schedule, holder)
-    due = _due(contest, rules, fits, held)
+    due = due_fits(contest, rules, fits, held)
     panel, compared = None, None
     looking = len(rules.candidates) > 1 and not looked(contest, schedule[-1])
     telling = training_can_be_told(contest)
@@ -106,32 +94,6 @@ def _trained(contest: str, as_of: date) -> str:
         return f"{contest}: nothing due since {schedule[-1]}"
     get_run_logger().info("%s: %d fits up to %s", contest, len(due), schedule[-1])
     return f"{contest}: {len(due)} fits"
-
-
-def _due(
-    contest: str, rules: "Contest", fits: Sequence[date], held: "Sequence[Title]"
-) -> list[Due]:
-    """Return what is missing of the fits that hold a title and of those that are compared."""
-    shelf, verdicts = open_shelf(), open_lake().read("verdicts", where={"source": [rules.source]})
-    due = []
-    for recipe in rules.candidates:
-        own = {title.session for title in held if title.recipe == recipe.name}
-        for fitted_on in sorted(own | set(fits)):
-            one = Due(recipe, fitted_on, _inputs(rules, recipe, verdicts, fitted_on))
-            if not shelf.holds(contest, recipe.name, fitted_on, inputs=one.inputs):
-                due.append(one)
-    return due
-
-
-def _inputs(rules: "Contest", recipe: "Recipe", verdicts: pl.DataFrame, fitted_on: date) -> str:
-    """Return the hash of what decides a fit: settings, code, and the deliveries known by then."""
-    first = pl.col("delivery") == pl.col("delivery").min()  # history that came in one go
-    seen = verdicts.filter((pl.col("known_on") <= fitted_on) | first)
-    told_elsewhere = {"compare_refits": 1, "promotion": "by_hand"}  # change no fit
-    bare = rules.model_copy(update={"candidates": (recipe,), **told_elsewhere})
-    settings = settings_hash(bare, load_universe(rules.universe), load_source(rules.source))
-    code = code_hash("tasks/features", "tasks/learning", "tasks/models", "tasks/statistics")
-    return settings + code + content_hash(seen)
 
 
 def _sessions_needed(

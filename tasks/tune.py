@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from tasks.due import CODE
 from tasks.locks import source_lock
 from tasks.market.lake import Lake, Span, Where
 from tasks.panels import panel_of
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from tasks.learning.trials import Study
     from tasks.learning.tuning import Trial
     from tasks.models.tuning import Tuned
-
-CODE = ("tasks/features", "tasks/learning", "tasks/models", "tasks/statistics")
 
 
 class Search(NamedTuple):

@@ -180,17 +180,27 @@ def load_fit(recipe: Recipe, card: Mapping[str, Any], weights: bytes, *, threads
     settings = settled(recipe.settings, learner.known, model=recipe.model)
     columns = tuple(card["columns"])
     bundle = Bundle(learner, unpacked(weights, seeds=recipe.seeds))
+    if (found := bundle.weights_hash()) != card["weights_hash"]:
+        raise ValueError(
+            f"The weights of {recipe.name} fitted on {card['fitted_on']} are known by "
+            f"{found}, their card says {card['weights_hash']}. Restore them, or fit again."
+        )
     by_seed = bundle.scorer(features=len(columns), settings=settings, threads=threads)
     return Model(
         recipe=recipe,
         fitted_on=date.fromisoformat(card["fitted_on"]),
-        weights_hash=bundle.weights_hash(),
+        weights_hash=found,
         columns=columns,
         look_back=learner.look_back(settings),
         score=lambda features_NTF: by_seed(features_NTF).mean(axis=1),
         by_seed=by_seed,
         explainer=partial(bundle.explainer, features=len(columns), threads=threads),
     )
+
+
+def hash_of(recipe: Recipe, weights: bytes) -> str:
+    """Return what the weights of a recipe are known by; `ValueError` where they are none of it."""
+    return Bundle(learner_of(recipe), unpacked(weights, seeds=recipe.seeds)).weights_hash()
 
 
 def score_sessions(model: Model, panel: Panel, sessions: Sequence[date]) -> pl.DataFrame:

@@ -51,7 +51,8 @@ class Forger:
         """Put other weights there, and a card that vouches for them."""
         self.file.unlink()
         digest = sha256(body).hexdigest()
-        self.card |= {"sha256": digest} | card
+        known_by = sha256(body.split(b"\nparameters:", 1)[0]).hexdigest()
+        self.card |= {"sha256": digest, "weights_hash": known_by} | card
         self.file = self.folder / f"weights-{digest[:16]}.{self.card['suffix']}"
         self.file.write_bytes(body)
         self.write()
@@ -130,6 +131,12 @@ def weights_that_are_no_numbers(forge: Forger) -> None:
     forge.weights(safetensors.save({name: one * np.nan for name, one in tensors.items()}))
 
 
+def weights_under_the_hash_of_others(forge: Forger) -> None:
+    tensors = safetensors.load(forge.file.read_bytes())
+    other = safetensors.save({name: -one for name, one in tensors.items()})
+    forge.weights(other, weights_hash=forge.card["weights_hash"])
+
+
 def trained_after_its_night(forge: Forger) -> None:
     forge.write(fitted_on=DAYS[-1].isoformat())
 
@@ -152,6 +159,7 @@ CASES: dict[Callable[[Forger], None], str] = {
     a_wrong_class: "The card is for recipe",
     weights_of_another_net: "do not fit the net",
     weights_that_are_no_numbers: "NaN or infinity",
+    weights_under_the_hash_of_others: "are known by",
     trained_after_its_night: "may know what came later",
     a_path_for_a_suffix: "names no weights",
 }

@@ -1,7 +1,7 @@
 """What MLflow is told about a fit, so that people can compare recipes on the same rows."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +26,7 @@ from tasks.titles import stored
 
 if TYPE_CHECKING:
     from conf.schema import Contest, Recipe
+    from tasks.learning.model import Value
     from tasks.models.evaluation import Evaluation
 
 # Figures of a look.
@@ -208,15 +209,26 @@ def _ranks(contest: str, recipe: str, look: Look, *, champion: bool) -> list[str
     return [alias for alias, name in named.items() if name == recipe]
 
 
+def params_of(
+    rules: "Contest", recipe: "Recipe", settings: "Mapping[str, Value]"
+) -> dict[str, Any]:
+    """Return what a fit of a recipe stands on, as params of a run; members one by one."""
+    fixed = rules.model_dump(mode="json", exclude={"candidates", "title"})
+    own = recipe.model_dump(mode="json", exclude={"settings"})
+    told = {f"contest.{name}": value for name, value in fixed.items()}
+    told |= {f"recipe.{name}": value for name, value in own.items()}
+    told |= {f"setting.{name}": value for name, value in settings.items()}
+    for place, one in enumerate(recipe.members):
+        told |= {f"member.{place}.model": one.model, f"member.{place}.loss": one.loss}
+        told |= {f"member.{place}.{name}": value for name, value in one.settings.items()}
+    return told
+
+
 def _params(
     rules: "Contest", recipe: "Recipe", card: dict[str, Any], compared: Sequence[date]
 ) -> dict[str, Any]:
-    fixed = rules.model_dump(mode="json", exclude={"candidates", "title"})
-    own = recipe.model_dump(mode="json", exclude={"settings"})
     return {
-        **{f"contest.{name}": value for name, value in fixed.items()},
-        **{f"recipe.{name}": value for name, value in own.items()},
-        **{f"setting.{name}": value for name, value in card.get("settings", {}).items()},
+        **params_of(rules, recipe, card.get("settings", {})),
         "columns": len(card["columns"]),  # their names stand in the card, beside the weights
         "fitted_on": str(card["fitted_on"]),
         "compared_since": str(compared[0]),

@@ -110,14 +110,10 @@ def study_of(contest: str, rules: "Contest", recipe: "Recipe", name: str) -> "St
     from tasks.learning.model import settled
     from tasks.learning.trials import Study
     from tasks.models.learners import learner_of
-    from tasks.record import experiment_name
+    from tasks.record import experiment_name, params_of
 
     settings = settled(recipe.settings, learner_of(recipe).known, model=recipe.model)
-    fixed = rules.model_dump(mode="json", exclude={"candidates", "title"})
-    own = recipe.model_dump(mode="json", exclude={"settings"})
-    params = {f"contest.{key}": value for key, value in fixed.items()}
-    params |= {f"recipe.{key}": value for key, value in own.items()}
-    params |= {f"setting.{key}": value for key, value in settings.items()}
+    params = params_of(rules, recipe, settings)
     experiment = experiment_name(contest, recipe)
     return Study(name, contest, experiment, recipe.name, params, {"hash.code": code_hash()})
 

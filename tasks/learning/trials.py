@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 KIND, STUDY, SEARCH, TRIAL = "kind", "study", "search", "trial"  # tags, and what `kind` may be
 PARENT = "mlflow.parentRunId"  # MLflow's own tag: it shows such runs nested
 CHOICES = (  # how the params begin that tell one choice from another
-    *(f"contest.{name}" for name in ("features", "horizon", "label", "neutral_to", "transform")),
+    *(f"contest.{name}" for name in ("universe", "features", "transform", "neutral_to", "beta")),
+    *(f"contest.{name}" for name in ("label", "horizon", "train_sessions")),
     *(f"recipe.{name}" for name in ("model", "loss", "learn_horizon", "selection")),
     "setting.",
+    "member.",
 )
 
 
@@ -63,9 +65,9 @@ def trials_ever(uri: str, contest: str) -> int:
     """Return how many choices were ever tried for a contest, deleted runs counted too.
 
     Each trial of a search is one: a search at another session looks at other data. Of fits, each
-    choice of features, label, model, loss and settings that was no trial is one more, however often
-    it was refitted and with whatever seeds. Raises `TrackingError` where MLflow is away: then it is
-    unknown.
+    choice of names, features, label, model, loss, settings and members that was no trial is one
+    more, however often it was refitted and with whatever seeds. Raises `TrackingError` where MLflow
+    is away: then it is unknown.
     """
     with opened(uri) as client:
         trials, tried, fitted = set(), set(), set()

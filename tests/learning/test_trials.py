@@ -2,12 +2,15 @@
 
 import socket
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
+from conf.schema import Contest, Recipe
 from tasks.learning.tracking import TrackingError, log_fit
 from tasks.learning.trials import Study, log_trials, trials_ever
 from tasks.learning.tuning import Trial
+from tasks.record import params_of
 
 PARAMS = {"recipe.model": "lightgbm", "recipe.loss": "mse", "setting.leaves": 15, "setting.bins": 9}
 NAME = "trees-2020-01-06-ab12"
@@ -23,13 +26,20 @@ def trial(number: int, leaves: int, state: str = "complete") -> Trial:
 TRIALS = [trial(0, 15), trial(1, 31, "pruned"), trial(2, 63, "failed"), trial(3, 40)]
 
 
-def fitted(uri: str, leaves: int, *, contest: str = "weekly", seed: int = 1) -> None:
+def fitted(
+    uri: str,
+    leaves: int,
+    *,
+    contest: str = "weekly",
+    seed: int = 1,
+    params: dict[str, Any] | None = None,
+) -> None:
     log_fit(
         uri,
         experiment=f"{contest}/trees",
         recipe="trees",
         run_name="trees",
-        params={**PARAMS, "setting.leaves": leaves, "recipe.seed": seed},
+        params=params or {**PARAMS, "setting.leaves": leaves, "recipe.seed": seed},
         hashes={},
         datasets={},
         metrics={},
@@ -92,3 +102,32 @@ def test_a_server_that_is_away_leaves_the_count_unknown():
         uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(TrackingError, match=r"127\.0\.0\.1"):
             trials_ever(uri, "weekly")
+
+
+@pytest.mark.slow
+def test_ensembles_of_other_members_are_other_choices_and_their_seeds_are_none(tmp_path):
+    uri, contest = f"sqlite:///{tmp_path}/mlflow.db", ensembles_contest()
+    trees = Recipe(name="trees", model="lightgbm")
+    net = Recipe(name="net", model="mlp", loss="ic", settings={"width": 32})
+    wider = net.model_copy(update={"settings": {"width": 64}})
+    other = net.model_copy(update={"loss": "mse"})
+    seeded = net.model_copy(update={"seeds": 5, "seed": 7})
+    for count, member in enumerate((net, wider, other, seeded), start=1):
+        both = Recipe(name="both", model="ensemble", members=(trees, member))
+        fitted(uri, 0, params=params_of(contest, both, {"equal": False}))
+        assert trials_ever(uri, "weekly") == min(count, 3)
+    longer = contest.model_copy(update={"train_sessions": 500})
+    fitted(uri, 0, params=params_of(longer, both, {"equal": False}))
+    assert trials_ever(uri, "weekly") == 4
+
+
+def ensembles_contest() -> Contest:
+    return Contest(
+        title="Weekly",
+        source="all",
+        universe="all",
+        features="price",
+        first_fit=100,
+        refit_every=20,
+        candidates=(Recipe(name="trees", model="lightgbm"),),
+    )

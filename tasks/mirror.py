@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tasks.settings import open_shelf, tracking_uri
+from tasks.settings import open_lake, open_shelf, tracking_uri
 from tasks.untold import ask, settle_training
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def tell_mlflow(
 ) -> str:
     """Log the newest fit of each recipe that has no run yet; return why that failed, or nothing.
 
-    The alias `champion` is moved to the fit that serves, also where the newest refit was refused.
+    The aliases are moved to who holds them now: `champion` to the fit that serves, also where the
+    newest refit was refused.
     The record is for people: no book waits for it. Where MLflow is away, that ends it, and the
     rest is owed and made up for once it answers.
 
@@ -71,8 +72,6 @@ def _tell(
     walks: Mapping[str, Walked],
 ) -> list[str]:
     """Tell of each newest fit and of the one that serves; return what cannot be told at all."""
-    from tasks.learning.tracking import register
-
     failed: list[str] = []
     for name in [one.name for one in rules.candidates if one.name in walks]:
         with _told(name, failed):
@@ -80,13 +79,29 @@ def _tell(
             if run_of(contest, newest) is None:
                 _log(contest, rules, name, compared, walks[name], serves=serving == newest)
     with _told(serving.recipe, failed):
-        if run := run_of(contest, serving):
-            tags = {"fitted_on": str(serving.fitted_on)}
-            register(tracking_uri(), contest=contest, run_id=run, tags=tags)
-        elif serving.recipe in walks:
+        if run_of(contest, serving) is None and serving.recipe in walks:
             fits = [day for day in compared if day < serving.fitted_on] + [serving.fitted_on]
             _log(contest, rules, serving.recipe, fits, walks[serving.recipe], serves=True)
+        _name_ranks(contest, serving, compared[-1], walks)
     return list(dict.fromkeys(failed))
+
+
+def _name_ranks(contest: str, serving: Fitted, newest: date, walks: Mapping[str, Walked]) -> None:
+    """Move the aliases: to the fit that serves, and to the newest fits of who is named beside it.
+
+    An alias that nobody holds any more goes.
+    """
+    from tasks.learning.tracking import register, unname
+    from tasks.record import newest_look, ranks
+
+    beside = ranks(contest, newest_look(open_lake(), contest, newest), serving.recipe)
+    named = {alias: Fitted(name, newest) for alias, name in beside.items() if name in walks}
+    for alias, fit in ({"champion": serving} | named).items():
+        if run := run_of(contest, fit):
+            tags = {"fitted_on": str(fit.fitted_on)}
+            register(tracking_uri(), contest=contest, run_id=run, alias=alias, tags=tags)
+    for alias in beside.keys() - named.keys():
+        unname(tracking_uri(), contest=contest, alias=alias)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def log_newest_fit(
     champion: bool,
     scores: pl.DataFrame,
 ) -> str:
-    """Log the fit of `recipe` at the last of `compared`, and name it where it holds a rank.
+    """Log the fit of `recipe` at the last of `compared`; return its run.
 
     Raises `TrackingError` where MLflow is away.
 
@@ -54,7 +54,7 @@ def log_newest_fit(
         champion: Whether it holds the title.
         scores: (session, instrument, score) of that walk.
     """
-    from tasks.learning.tracking import log_fit, register
+    from tasks.learning.tracking import log_fit
 
     rules, fitted_on = load_contest(contest), compared[-1]
     card, weights = open_shelf().load(contest, recipe.name, fitted_on)
@@ -69,7 +69,7 @@ def log_newest_fit(
     files = {"figures/fit.html": page.encode(), **_tables(recipe, card, weights, judged, scores)}
     look = newest_look(open_lake(), contest, fitted_on)
     said = look.of(recipe.name)
-    run_id = log_fit(
+    return log_fit(
         tracking_uri(),
         experiment=experiment_name(contest, recipe),
         recipe=recipe.name,
@@ -85,10 +85,6 @@ def log_newest_fit(
         tags={"contest": contest, "fitted_on": str(fitted_on), "champion": str(champion).lower()}
         | _told(said),
     )
-    for alias in _ranks(contest, recipe.name, look, champion=champion):
-        told = {"fitted_on": str(fitted_on)}
-        register(tracking_uri(), contest=contest, run_id=run_id, alias=alias, tags=told)
-    return run_id
 
 
 def experiment_name(contest: str, recipe: "Recipe") -> str:
@@ -195,18 +191,19 @@ def _told(said: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _ranks(contest: str, recipe: str, look: Look, *, champion: bool) -> list[str]:
-    """Return the aliases of a recipe.
+def ranks(contest: str, look: Look, champion: str) -> dict[str, str]:
+    """Return by alias which recipes are named beside the champion; empty where nobody is.
 
     The challenger is who came closest to the champion at the last look; the shadow is who would
     have the title again after a rollback, and is walked on meanwhile.
     """
-    if champion:
-        return ["champion"]
     held = open_lake().read("champions", where={"contest": [contest]}).sort("from_session")
-    before = [name for name in held["recipe"] if name != held["recipe"][-1]]
-    named = {"challenger": look.closest(), "shadow": before[-1] if before else ""}
-    return [alias for alias, name in named.items() if name == recipe]
+    before = [name for name in held["recipe"] if name != champion]
+    closest = look.closest()
+    return {
+        "challenger": closest if closest != champion else "",
+        "shadow": before[-1] if before else "",
+    }
 
 
 def params_of(

@@ -116,7 +116,7 @@ def register(
     *,
     contest: str,
     run_id: str,
-    alias: str = "champion",
+    alias: str,
     tags: Mapping[str, str] | None = None,
 ) -> str:
     """Make the run's fit a version of the contest's registered model, name it, give the version.
@@ -141,6 +141,13 @@ def register(
         )
         client.set_registered_model_alias(contest, alias, version.version)
     return str(version.version)
+
+
+def unname(uri: str, *, contest: str, alias: str) -> None:
+    """Take an alias from the contest's registered model, where it has it."""
+    with opened(uri) as client:
+        _registered(client, contest)
+        client.delete_registered_model_alias(contest, alias)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from urllib.request import url2pathname
 
 import pytest
 
-from tasks.learning.tracking import TrackingError, log_fit, register
+from tasks.learning.tracking import TrackingError, log_fit, register, unname
 
 WEIGHTS = b"numbers"
 CARD = {"suffix": "txt", "sha256": sha256(WEIGHTS).hexdigest()}
@@ -39,9 +39,13 @@ def test_logs_a_fit_with_everything_and_registers_the_champion(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path}/store/mlflow.db"
     first, second = logged(uri), logged(uri, run_name="ridge 2020-01-13")
-    assert register(uri, contest="daily", run_id=first) == "1"
-    assert register(uri, contest="daily", run_id=second, tags={"why": "refit"}) == "2"
-    assert register(uri, contest="daily", run_id=second) == "2"
+    assert register(uri, contest="daily", run_id=first, alias="champion") == "1"
+    named = {"contest": "daily", "alias": "champion"}
+    assert register(uri, run_id=second, tags={"why": "refit"}, **named) == "2"
+    assert register(uri, run_id=second, **named) == "2"
+    register(uri, run_id=first, contest="daily", alias="shadow")
+    for _ in range(2):  # it is gone already the second time
+        unname(uri, contest="daily", alias="shadow")
 
     from mlflow import MlflowClient
 
@@ -87,4 +91,6 @@ def test_a_database_that_cannot_be_written_is_named_at_once(tmp_path):
         logged(f"sqlite:///{broken}")
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(TrackingError, match="cannot be written"):
-        register(f"sqlite:///{tmp_path}/file/mlflow.db", contest="daily", run_id="x")
+        register(
+            f"sqlite:///{tmp_path}/file/mlflow.db", contest="daily", run_id="x", alias="champion"
+        )

@@ -1,4 +1,4 @@
-"""MLflow shows the newest fits, and its alias stands at the one that serves."""
+"""MLflow shows the newest fits, and its aliases stand at who holds them now."""
 
 from datetime import date
 
@@ -40,8 +40,13 @@ def told(monkeypatch):
     monkeypatch.setattr(mirror, "run_of", run)
     monkeypatch.setattr(
         "tasks.learning.tracking.register",
-        lambda uri, *, contest, run_id, tags: calls["aliases"].append(run_id),
+        lambda uri, *, contest, run_id, alias, tags: calls["aliases"].append(f"{alias} {run_id}"),
     )
+    monkeypatch.setattr(
+        "tasks.learning.tracking.unname",
+        lambda uri, *, contest, alias: calls["aliases"].append(f"no {alias}"),
+    )
+    monkeypatch.setattr("tasks.record.ranks", lambda *_: {"challenger": "ridge", "shadow": "gone"})
     return calls
 
 
@@ -52,13 +57,13 @@ def tell(rules, serving: Fitted) -> str:
 def test_a_refit_that_serves_gets_the_alias(rules, told):
     assert tell(rules, Fitted("lightgbm", LATE)) == ""
     assert told["logged"] == [("lightgbm", [EARLY, LATE], True), ("ridge", [EARLY, LATE], False)]
-    assert told["aliases"] == [f"lightgbm {LATE}"]
+    assert told["aliases"] == [f"champion lightgbm {LATE}", f"challenger ridge {LATE}", "no shadow"]
 
 
 def test_a_refit_that_was_refused_does_not_take_the_alias_from_the_fit_that_serves(rules, told):
     assert tell(rules, Fitted("lightgbm", EARLY)) == ""
     assert told["logged"] == [("lightgbm", [EARLY, LATE], False), ("ridge", [EARLY, LATE], False)]
-    assert told["aliases"] == [f"lightgbm {EARLY}"]
+    assert told["aliases"][:1] == [f"champion lightgbm {EARLY}"]
 
 
 def test_what_has_a_run_is_not_logged_again(rules, told):
@@ -72,7 +77,7 @@ def test_a_fit_that_serves_and_was_never_logged_is_logged_now(rules, told):
     told["lacking"].append(Fitted("lightgbm", EARLY))
     tell(rules, Fitted("lightgbm", EARLY))
     assert told["logged"][-1] == ("lightgbm", [EARLY], True)
-    assert told["aliases"] == []
+    assert told["aliases"][:1] == [f"champion lightgbm {EARLY}"]
 
 
 def test_mlflow_away_is_told_once_and_owed_until_it_answers(rules, told, monkeypatch):

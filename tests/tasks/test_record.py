@@ -118,9 +118,11 @@ def test_who_held_the_title_before_is_the_shadow(told):
             over={"contest": ["other"]},
         )
         nobody = Look("", {})
-        assert record._ranks("other", "lightgbm", nobody, champion=False) == ["shadow"]
-        assert record._ranks("other", "ridge", nobody, champion=True) == ["champion"]
-        assert record._ranks("tiny", "ridge", nobody, champion=False) == []
+        assert record.ranks("other", nobody, "ridge") == {"challenger": "", "shadow": "lightgbm"}
+        assert record.ranks("tiny", nobody, "lightgbm") == {"challenger": "", "shadow": ""}
+        closest = Look("lightgbm", {"ridge": {"t": 1.0}})
+        assert record.ranks("other", closest, "ridge")["challenger"] == ""  # it has the title now
+        assert record.ranks("tiny", closest, "lightgbm")["challenger"] == "ridge"
 
 
 def test_every_model_has_a_family():

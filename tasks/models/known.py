@@ -14,7 +14,11 @@ from tasks.learning.panel import Panel, until
 def as_known(
     panel: Panel, label_TN: Array, fitted_on: date, contest: Contest
 ) -> tuple[Panel, Array]:
-    """Return the panel and labels without what was unknown at the close of `fitted_on`."""
+    """Return the panel and labels without what was unknown at the close of `fitted_on`.
+
+    Of these the newest `train_sessions`, and the names of these alone: wherever the panel begins,
+    the same is returned.
+    """
     if label_TN.shape != panel.member_TN.shape:
         raise ValueError(f"Expected labels {panel.member_TN.shape}, found {label_TN.shape}.")
     if fitted_on not in panel.sessions:
@@ -22,24 +26,27 @@ def as_known(
             f"{fitted_on} is no session of the panel, which spans {panel.sessions[:1]} to "
             f"{panel.sessions[-1:]}."
         )
-    seen = until(panel, fitted_on)
+    end = panel.sessions.index(fitted_on) + 1
+    first = max(end - contest.train_sessions, 0) if contest.train_sessions else 0
+    recent = panel._replace(
+        sessions=panel.sessions[first:],
+        features_NTF=panel.features_NTF[:, first:],
+        member_TN=panel.member_TN[first:],
+    )
+    seen = until(recent, fitted_on)
     place_of = {name: place for place, name in enumerate(panel.instruments)}
     names_N = [place_of[name] for name in seen.instruments]
-    known_TN = label_TN[: len(seen.sessions), names_N].copy()
-    known_TN[max(0, len(seen.sessions) - contest.horizon - 1) :] = np.nan
-    newest = slice(-contest.train_sessions if contest.train_sessions else None, None)
-    features_NTF = seen.features_NTF[:, newest]
-    told_F = np.flatnonzero((features_NTF != 0).any(axis=(0, 1)))
+    known_TN = label_TN[first:end, names_N]
+    known_TN[max(0, len(known_TN) - contest.horizon - 1) :] = np.nan
+    told_F = np.flatnonzero((seen.features_NTF != 0).any(axis=(0, 1)))
     if not told_F.size:
         raise ValueError(f"No feature has said anything by {fitted_on}: nothing to learn from.")
     return (
         seen._replace(
-            sessions=seen.sessions[newest],
             columns=tuple(seen.columns[place] for place in told_F),
-            features_NTF=np.ascontiguousarray(features_NTF[:, :, told_F]),
-            member_TN=seen.member_TN[newest],
+            features_NTF=np.ascontiguousarray(seen.features_NTF[:, :, told_F]),
         ),
-        known_TN[newest],
+        known_TN,
     )
 
 

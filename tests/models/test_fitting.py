@@ -59,6 +59,23 @@ def test_only_the_newest_sessions_are_used_where_the_contest_says_so():
     assert fit(contest=shorter, panel=panel).weights == made.weights
 
 
+def test_a_panel_that_begins_earlier_makes_the_same_fit_and_card_also_with_names_gone_since():
+    known, label = market()
+    member = known.member_TN.copy()
+    member[20:, 0] = False  # gone before the newest thirty sessions begin
+    panel = known._replace(member_TN=member)
+    shorter = CONTEST.model_copy(update={"train_sessions": 30})
+    late = Panel(
+        DAYS[25:], panel.instruments, panel.columns, panel.features_NTF[:, 25:], member[25:]
+    )
+    given = {"fitted_on": DAYS[59], "contest": shorter, "threads": 1}
+    made, again = (
+        fit_recipe(RIDGE, panel, label, **given),
+        fit_recipe(RIDGE, late, label[25:], **given),
+    )
+    assert (again.weights, again.card) == (made.weights, made.card)
+
+
 def test_leaves_out_columns_that_say_nothing_yet():
     panel, _ = market()
     panel.features_NTF[:, :60, 2] = 0.0

@@ -15,6 +15,7 @@ from tasks.settings import calendar, data_folder, load_book, load_source, open_l
 from tasks.simulation.performance import figures, volatility_ratio
 from tasks.simulation.policies import equal_weight, mandated, minimum_variance, monthly
 from tasks.simulation.walk import Close, Policy, Step, walk, walked_frame
+from tasks.tune import trials_made
 from tasks.vantage import Vantage
 
 
@@ -23,13 +24,16 @@ def walk_book(book: str, first: date, last: date) -> str:
     """Walk `book` from `first` to `last` beside equal weight and minimum variance; write the page.
 
     Opens with the book's capital at the close of `first`. Forecasts, records and champions are
-    those known at each session. Returns the page's path.
+    those known at each session. Sharpe ratios are deflated by the choices that were ever tried for
+    the contest, or by its candidates where MLflow knows of fewer. Returns the page's path.
     """
     from tasks.reports.backtest import backtest_page
 
     vantage, walked = walked_sessions(open_lake(), book, first, last)
     frames = {name: walked_frame(own) for name, own in walked.items()}
-    table = figures(frames, trials=len(vantage.rules.candidates))
+    candidates = len(vantage.rules.candidates)
+    ever = trials_made(vantage.mandate.contest) or 0
+    table = figures(frames, trials=max(ever, candidates))
     folder = data_folder() / "reports" / "backtests"
     page = _written(
         folder / f"{book}_{first}_{last}.html",

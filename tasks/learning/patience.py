@@ -9,14 +9,18 @@ from tasks.learning.tracking import TrackingError
 
 BOUND_S = 240  # seconds for all that is told or asked at one time
 Result = TypeVar("Result")
+_late: list[Thread] = []  # what was given up and is still under way
 
 
 def bounded(work: Callable[[], Result]) -> Result:
     """Return what `work` does with MLflow; raise `TrackingError` once it has taken `BOUND_S`.
 
     A server that answers byte by byte never counts as away. What is late is left to itself, in a
-    thread that no process waits for.
+    thread that no process waits for; until it ends nothing more is asked, so that a night waits
+    once, and nothing is told twice.
     """
+    if any(one.is_alive() for one in _late):
+        raise TrackingError(f"MLflow is still busy with what took longer than {BOUND_S} s.")
     answer: Future[Result] = Future()
 
     def worked() -> None:
@@ -25,8 +29,10 @@ def bounded(work: Callable[[], Result]) -> Result:
         except BaseException as error:  # noqa: BLE001  # raised below
             answer.set_exception(error)
 
-    Thread(target=worked, name="MLflow", daemon=True).start()
+    worker = Thread(target=worked, name="MLflow", daemon=True)
+    worker.start()
     try:
         return answer.result(timeout=BOUND_S)
     except TimeoutError:
+        _late[:] = [worker]
         raise TrackingError(f"MLflow took longer than {BOUND_S} s.") from None

@@ -157,9 +157,9 @@ def _caveats(figures: pl.DataFrame) -> str:
         "blocks; those of Sharpe ratios allow for autocorrelation. Cash earns nothing. "
         "\u201cBeyond luck\u201d is the deflated Sharpe ratio: the probability that the true one "
         "exceeds what the best of all trials would show without skill. Counted as trials are "
-        f"the {counted(trials, 'candidate recipe')} of the contest as it stands today, not the "
-        "settings, features, horizons, mandates and recipes that were tried and dropped: read it "
-        "as an upper bound. Fills pay commission and "
+        f"{counted(trials, 'choice')} of features, labels, models and settings that were ever "
+        "tried for the contest, by MLflow, or its candidates where these are more; not mandates, "
+        "nor what was tried elsewhere: read it as an upper bound. Fills pay commission and "
         "half the spread at the next price, never impact.",
         "soft small",
     )

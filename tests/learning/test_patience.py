@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -46,6 +46,11 @@ def odd() -> Iterator[str]:
     yield from served(b'{"experiments": "none"}', pause=0)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_late(monkeypatch):
+    monkeypatch.setattr(patience, "_late", [])
+
+
 def asked(uri: str) -> int:
     with opened(uri) as client:
         return len(client.search_experiments())
@@ -59,6 +64,20 @@ def test_a_server_that_dribbles_holds_nobody_longer_than_the_bound(dribbling, mo
     with pytest.raises(TrackingError, match="MLflow took longer than 2 s"):
         bounded(lambda: asked(dribbling))
     assert time.monotonic() - start < 10
+
+
+def test_nothing_more_is_asked_until_what_was_given_up_has_ended(monkeypatch):
+    monkeypatch.setattr(patience, "BOUND_S", 0.05)
+    asked, ended = [], Event()
+    with pytest.raises(TrackingError, match="took longer"):
+        bounded(ended.wait)
+    with pytest.raises(TrackingError, match="is still busy"):
+        bounded(lambda: asked.append("too soon"))
+    ended.set()
+    for thread in patience._late:
+        thread.join()
+    bounded(lambda: asked.append("again"))
+    assert asked == ["again"]
 
 
 def test_an_answer_of_another_shape_is_an_error_of_mlflow_s(odd):

@@ -76,7 +76,7 @@ def test_every_walk_stands_in_the_table_with_its_errors():
 
 def test_what_counts_as_a_trial_is_said_beside_the_figure():
     made = page()
-    assert "the 3 candidate recipes of the contest as it stands today, not the settings" in made
+    assert "Counted as trials are 3 choices of features, labels, models and settings" in made
 
 
 def test_the_deepest_fall_drawn_is_the_one_in_the_table():

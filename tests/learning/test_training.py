@@ -1,12 +1,14 @@
 """Nets learn side by side as they would alone, and a broken-off training ends like another."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors import torch as safetensors
 
+from tasks.learning import trainer
 from tasks.learning.forecaster import Forecaster
 from tasks.learning.model import Examples, How, Learned, settled
 from tasks.learning.panel import standardised_labels
@@ -16,6 +18,7 @@ from tasks.learning.training import NetLearner
 from tasks.models.nets import NETS
 from tasks.models.nets.tcn import Tcn
 
+MIXED = "bf16-mixed"
 QUIET = {"channels": 8, "levels": 2, "dropout": 0.0, "epochs": 4, "patience": 4}
 
 
@@ -95,6 +98,40 @@ def test_each_seed_is_clipped_by_its_own_norm():
     assert norm == pytest.approx(1.0, rel=1e-4)
     for weight, kept in zip(nets.weights, before, strict=True):
         assert torch.equal(weight.grad[1], kept), "a seed with a small gradient is left alone"
+
+
+def test_every_step_of_a_training_is_clipped():
+    tight, loose = (states(fit([1], clip=clip, epochs=1))[0] for clip in (1e-6, 1e6))
+    assert not close(tight, loose)
+
+
+@pytest.mark.parametrize(
+    ("mixed", "gpu", "precision"),
+    [(1, True, "bf16-mixed"), (0, True, "32-true"), (1, False, "32-true")],
+)
+def test_precision_is_mixed_where_asked_for_and_a_gpu_is_there(monkeypatch, mixed, gpu, precision):
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(trainer, "Trainer", lambda **given: made.append(given))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    settings = settled({"mixed": mixed}, NetLearner(Tcn).known, model="tcn")
+    trainer.trainer_of(settings, accelerator="auto", callbacks=[], scratch=None)
+    assert made[0]["precision"] == precision
+    assert made[0]["deterministic"]
+
+
+@pytest.mark.parametrize("model", ["tcn", "mlp", "transformer"])
+def test_mixed_precision_learns_what_the_whole_does(monkeypatch, model):
+    """A processor can do it too, if asked to: that is how it is shown without a GPU."""
+    whole = states(fit([1], model=model))[0]
+    of = trainer.Trainer
+    monkeypatch.setattr(trainer, "Trainer", lambda **given: of(**given | {"precision": MIXED}))
+    mixed = states(fit([1], model=model))[0]
+    assert all(weight.dtype == torch.float32 for weight in mixed.values())
+    flat, exact = (
+        torch.cat([one[name].flatten() for name in sorted(one)]) for one in (mixed, whole)
+    )
+    assert not torch.equal(flat, exact), "nothing was rounded"
+    assert torch.corrcoef(torch.stack([flat, exact]))[0, 1] > 0.95
 
 
 def test_a_seed_that_ended_does_not_learn_from_the_longer_patience_of_others():

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sqlite3
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.request import url2pathname
 
 import pytest
 
+from tasks.learning import tracking
 from tasks.learning.tracking import TrackingError, log_fit, register, unname
 
 WEIGHTS = b"numbers"
@@ -82,6 +84,15 @@ def test_a_server_that_is_away_is_named_soon_and_without_its_password():
             logged(f"http://me:secret@127.0.0.1:{port}")
     assert time.monotonic() - start < 30
     assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_somebody_else_holds_is_named_soon(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking, "PATIENCE_S", 0.1)
+    held = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
+    held.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(TrackingError, match=r"mlflow\.db cannot be written: database is locked"):
+        logged(f"sqlite:///{tmp_path}/mlflow.db")
+    held.close()
 
 
 def test_a_database_that_cannot_be_written_is_named_at_once(tmp_path):

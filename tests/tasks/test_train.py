@@ -1,18 +1,23 @@
 """A night's training leaves nothing behind, and hands on what its recipes said then."""
 
 import logging
+import sqlite3
+from contextlib import closing
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tasks import proofs, train, untold
+from tasks.learning import tracking
 from tasks.models import fitting, promotion
-from tasks.settings import calendar, load_contest, open_lake
+from tasks.settings import calendar, load_contest, open_lake, tracking_uri
 from tests.house import CONTEST
 
 FIRST, SECOND = date(2020, 12, 17), date(2020, 12, 18)
 COMPARE = train._compare  # as it is: the house's tests leave it out
+TELL = train.tell_mlflow
 
 
 @pytest.fixture
@@ -156,6 +161,22 @@ def test_a_fit_is_owed_to_mlflow_before_it_stands(build, looking, monkeypatch):
             house.forecast(FIRST)
         monkeypatch.setattr(untold, "ask", lambda: None)
         assert untold.training_can_be_told("tiny")
+
+
+@pytest.mark.slow
+def test_a_night_whose_mlflow_is_locked_forecasts_and_owes(build, looking, monkeypatch, caplog):
+    monkeypatch.setattr(train, "tell_mlflow", TELL)
+    monkeypatch.setattr(tracking, "PATIENCE_S", 0.1)
+    house = build("locked")
+    with house.open():
+        database = Path(tracking_uri().removeprefix("sqlite:///"))
+        database.parent.mkdir(parents=True)
+        with closing(sqlite3.connect(database, isolation_level=None)) as held:
+            held.execute("BEGIN EXCLUSIVE")
+            house.forecast(FIRST)
+        assert open_lake().read("forecasts/tiny")["session"].max() == FIRST
+        assert "database is locked" in caplog.text
+        assert untold.training_can_be_told("tiny")  # it answers now, and is owed
 
 
 @pytest.mark.slow

@@ -31,9 +31,10 @@ def walk_book(book: str, first: date, last: date) -> str:
 
     vantage, walked = walked_sessions(open_lake(), book, first, last)
     frames = {name: walked_frame(own) for name, own in walked.items()}
-    candidates = len(vantage.rules.candidates)
-    ever = trials_made(vantage.mandate.contest) or 0
-    table = figures(frames, trials=max(ever, candidates))
+    ever = trials_made(vantage.mandate.contest)
+    if ever is None:
+        get_run_logger().warning("MLflow does not say what was tried: counted are candidates alone")
+    table = figures(frames, trials=max(ever or 0, len(vantage.rules.candidates)))
     folder = data_folder() / "reports" / "backtests"
     page = _written(
         folder / f"{book}_{first}_{last}.html",

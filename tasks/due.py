@@ -67,7 +67,8 @@ def _weights_hash(contest: str, one: Due) -> str:
     from tasks.models.fitting import hash_of
 
     try:
-        return hash_of(one.recipe, open_shelf().load(contest, one.recipe.name, one.fitted_on)[1])
+        card, weights = open_shelf().load(contest, one.recipe.name, one.fitted_on)
+        return hash_of(one.recipe, card["columns"], weights)
     except (ValueError, OSError):
         return ""
 

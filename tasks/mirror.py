@@ -82,6 +82,7 @@ def _tell(
         if run_of(contest, serving) is None and serving.recipe in walks:
             fits = [day for day in compared if day < serving.fitted_on] + [serving.fitted_on]
             _log(contest, rules, serving.recipe, fits, walks[serving.recipe], serves=True)
+    with _told("aliases", failed):
         _name_ranks(contest, serving, compared[-1], walks)
     return list(dict.fromkeys(failed))
 
@@ -89,7 +90,7 @@ def _tell(
 def _name_ranks(contest: str, serving: Fitted, newest: date, walks: Mapping[str, Walked]) -> None:
     """Move the aliases: to the fit that serves, and to the newest fits of who is named beside it.
 
-    An alias that nobody holds any more goes.
+    An alias that nobody holds any more goes; that of one that could not be walked stays.
     """
     from tasks.learning.tracking import register, unname
     from tasks.record import newest_look, ranks
@@ -100,7 +101,7 @@ def _name_ranks(contest: str, serving: Fitted, newest: date, walks: Mapping[str,
         if run := run_of(contest, fit):
             tags = {"fitted_on": str(fit.fitted_on)}
             register(tracking_uri(), contest=contest, run_id=run, alias=alias, tags=tags)
-    for alias in beside.keys() - named.keys():
+    for alias in [alias for alias, name in beside.items() if not name]:
         unname(tracking_uri(), contest=contest, alias=alias)
 
 

@@ -96,11 +96,12 @@ def tune_recipe(
 
 def trials_made(contest: str) -> int | None:
     """Return how many choices were ever tried for a contest; None where MLflow does not say."""
+    from tasks.learning.patience import bounded
     from tasks.learning.tracking import TrackingError
     from tasks.learning.trials import trials_ever
 
     try:
-        return trials_ever(tracking_uri(), contest)
+        return bounded(lambda: trials_ever(tracking_uri(), contest))
     except TrackingError:
         return None
 

@@ -9,18 +9,18 @@ from tasks.learning.tracking import TrackingError
 
 BOUND_S = 240  # seconds for all that is told or asked at one time
 Result = TypeVar("Result")
-_late: list[Thread] = []  # what was given up and is still under way
+_late: list[Thread] = []  # what this process gave up
 
 
 def bounded(work: Callable[[], Result]) -> Result:
     """Return what `work` does with MLflow; raise `TrackingError` once it has taken `BOUND_S`.
 
     A server that answers byte by byte never counts as away. What is late is left to itself, in a
-    thread that no process waits for; until it ends nothing more is asked, so that a night waits
-    once, and nothing is told twice.
+    thread that no process waits for, and this process asks nothing more: so a night waits once,
+    and nothing is told twice.
     """
-    if any(one.is_alive() for one in _late):
-        raise TrackingError(f"MLflow is still busy with what took longer than {BOUND_S} s.")
+    if _late:
+        raise TrackingError(f"MLflow took longer than {BOUND_S} s and is asked nothing more.")
     answer: Future[Result] = Future()
 
     def worked() -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "opened",
     "register",
     "runs_of",
+    "unname",
 ]
 
 BATCH = 1000  # metrics in one call; MLflow refuses more

@@ -104,7 +104,8 @@ def fit_recipe(
     facts, curves = told(learned)
     bundle = Bundle(learner, [one.weights for one in learned])
     seeing |= {"settings": settings, "look_back": look_back, "threads": threads, "facts": facts}
-    card = seeing | _card(recipe, contest, fitted_on, seen, examples) | _named(bundle)
+    card = seeing | _card(recipe, contest, fitted_on, seen, examples)
+    card |= _named(bundle, seen.columns)
     return Fit(recipe, fitted_on, packed(bundle.weights), card["weights_hash"], card, curves)
 
 
@@ -153,12 +154,12 @@ def _card(
     }
 
 
-def _named(bundle: Bundle) -> dict[str, Any]:
+def _named(bundle: Bundle, columns: Sequence[str]) -> dict[str, Any]:
     """Return what the weights' file is known by."""
     return {
         "suffix": bundle.learner.suffix if len(bundle.weights) == 1 else "safetensors",
         "sha256": sha256(packed(bundle.weights)).hexdigest(),
-        "weights_hash": bundle.weights_hash(),
+        "weights_hash": bundle.weights_hash(columns),
     }
 
 
@@ -180,7 +181,7 @@ def load_fit(recipe: Recipe, card: Mapping[str, Any], weights: bytes, *, threads
     settings = settled(recipe.settings, learner.known, model=recipe.model)
     columns = tuple(card["columns"])
     bundle = Bundle(learner, unpacked(weights, seeds=recipe.seeds))
-    if (found := bundle.weights_hash()) != card["weights_hash"]:
+    if (found := bundle.weights_hash(columns)) != card["weights_hash"]:
         raise ValueError(
             f"The weights of {recipe.name} fitted on {card['fitted_on']} are known by "
             f"{found}, their card says {card['weights_hash']}. Restore them, or fit again."
@@ -198,9 +199,9 @@ def load_fit(recipe: Recipe, card: Mapping[str, Any], weights: bytes, *, threads
     )
 
 
-def hash_of(recipe: Recipe, weights: bytes) -> str:
+def hash_of(recipe: Recipe, columns: Sequence[str], weights: bytes) -> str:
     """Return what the weights of a recipe are known by; `ValueError` where they are none of it."""
-    return Bundle(learner_of(recipe), unpacked(weights, seeds=recipe.seeds)).weights_hash()
+    return Bundle(learner_of(recipe), unpacked(weights, seeds=recipe.seeds)).weights_hash(columns)
 
 
 def score_sessions(model: Model, panel: Panel, sessions: Sequence[date]) -> pl.DataFrame:

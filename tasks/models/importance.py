@@ -12,6 +12,7 @@ from conf.schema import Recipe
 from tasks.learning.model import Array
 from tasks.learning.panel import Panel
 from tasks.models.baselines import BASELINES
+from tasks.models.baselines.booster_text import checked
 from tasks.models.baselines.weighted import KEY, WeightedSum
 from tasks.models.fitting import Model, windows
 from tasks.models.seeds import unpacked
@@ -145,6 +146,6 @@ def told_by_weights(recipe: Recipe, columns: Sequence[str], weights: bytes) -> d
 def _gain(weights: bytes, features: int) -> Array:
     """Return by column the error that splits saved, as the trees' own text tells it."""
     gain_F = np.zeros(features)
-    for columns, gains in SPLITS.findall(weights.decode("utf-8")):
+    for columns, gains in SPLITS.findall(checked(weights, features=features).text):
         np.add.at(gain_F, np.array(columns.split(), int), np.array(gains.split(), float))
     return gain_F

@@ -68,10 +68,10 @@ class Bundle(NamedTuple):
     learner: Learner
     weights: Sequence[bytes]
 
-    def weights_hash(self) -> str:
-        """Return the SHA-256 of what the weights say, all seeds in order."""
+    def weights_hash(self, columns: Sequence[str]) -> str:
+        """Return the SHA-256 of what the weights say, all seeds in order, of which columns."""
         hashes = [self.learner.weights_hash(one) for one in self.weights]
-        return hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode()).hexdigest()
+        return sha256("\n".join([*hashes, *columns]).encode()).hexdigest()
 
     def scorer(self, *, features: int, settings: Mapping[str, Value], threads: int) -> SeedScorer:
         """Return what gives each seed's score; of several seeds, standardised in the session."""

@@ -80,6 +80,10 @@ FORGED = {
     "several classes": (headed("num_class=1", "num_class=9"), "num_class=9"),
     "more features": (headed("max_feature_idx=2", "max_feature_idx=9"), "from 0 to '9'"),
     "no features": (headed("max_feature_idx=2", "label=2"), "from 0 to ''"),
+    "no trees": (
+        (text().split("\nTree=")[0] + "\nend of trees\n\nend of parameters\n").encode(),
+        "hold no tree",
+    ),
     "the trees cut off": (text().split("\nend of trees")[0].encode(), "not a whole"),
     "the end cut off": (text().split("\nend of parameters")[0].encode(), "not a whole"),
     "something else": (b"\x80\x04]\x94.", "not a LightGBM booster text"),

@@ -51,7 +51,8 @@ class Forger:
         """Put other weights there, and a card that vouches for them."""
         self.file.unlink()
         digest = sha256(body).hexdigest()
-        known_by = sha256(body.split(b"\nparameters:", 1)[0]).hexdigest()
+        said = sha256(body.split(b"\nparameters:", 1)[0]).hexdigest()
+        known_by = sha256("\n".join([said, *self.card["columns"]]).encode()).hexdigest()
         self.card |= {"sha256": digest, "weights_hash": known_by} | card
         self.file = self.folder / f"weights-{digest[:16]}.{self.card['suffix']}"
         self.file.write_bytes(body)
@@ -137,6 +138,10 @@ def weights_under_the_hash_of_others(forge: Forger) -> None:
     forge.weights(other, weights_hash=forge.card["weights_hash"])
 
 
+def columns_in_another_order(forge: Forger) -> None:
+    forge.write(columns=forge.card["columns"][::-1])
+
+
 def trained_after_its_night(forge: Forger) -> None:
     forge.write(fitted_on=DAYS[-1].isoformat())
 
@@ -160,6 +165,7 @@ CASES: dict[Callable[[Forger], None], str] = {
     weights_of_another_net: "do not fit the net",
     weights_that_are_no_numbers: "NaN or infinity",
     weights_under_the_hash_of_others: "are known by",
+    columns_in_another_order: "are known by",
     trained_after_its_night: "may know what came later",
     a_path_for_a_suffix: "names no weights",
 }

@@ -37,7 +37,8 @@ def forge(folder: Path, *, tell: bool) -> None:
     assert body != file.read_bytes()
     card["sha256"] = sha256(body).hexdigest()
     if tell:
-        card["weights_hash"] = sha256(body.split(b"\nparameters:", 1)[0]).hexdigest()
+        said = sha256(body.split(b"\nparameters:", 1)[0]).hexdigest()
+        card["weights_hash"] = sha256("\n".join([said, *card["columns"]]).encode()).hexdigest()
     file.unlink()
     (folder / f"weights-{card['sha256'][:16]}.{card['suffix']}").write_bytes(body)
     (folder / "card.json").write_text(json.dumps(card))

@@ -46,7 +46,7 @@ def told(monkeypatch):
         "tasks.learning.tracking.unname",
         lambda uri, *, contest, alias: calls["aliases"].append(f"no {alias}"),
     )
-    monkeypatch.setattr("tasks.record.ranks", lambda *_: {"challenger": "ridge", "shadow": "gone"})
+    monkeypatch.setattr("tasks.record.ranks", lambda *_: {"challenger": "ridge", "shadow": ""})
     return calls
 
 

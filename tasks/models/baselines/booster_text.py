@@ -64,6 +64,8 @@ def checked(weights: bytes, *, features: int) -> BoosterText:
     if re.search(r"[=\s](nan|-?inf)\b", trees, re.IGNORECASE):
         raise ValueError("These weights hold NaN or infinity.")
     head, *bodies = trees.split("\nTree=")
+    if not bodies:
+        raise ValueError("These weights hold no tree.")
     averaged = _head(head, features)
     written = [_tree(body, number, features) for number, body in enumerate(bodies)]
     sizes = " ".join(str(len(one)) for one in written)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import lightgbm
 
 from tasks.learning.model import REFIT, REFIT_LOSS, Examples, How, Learned, Setting, rows_of
-from tasks.models.baselines.trees import Parameters, Trees, parameters
+from tasks.models.baselines.trees import Parameters, Trees, parameters, text_of
 
 
 class LightGbm(Trees):
@@ -38,13 +38,13 @@ class LightGbm(Trees):
         stopping = lightgbm.early_stopping(int(how.settings["patience"]), verbose=False)
         most = int(how.settings["trees"])
         booster, curves = _grown(examples, how, seed, trees=most, callbacks=[stopping])
-        text = booster.model_to_string(num_iteration=booster.best_iteration).encode()
+        text = text_of(booster)
         facts = {"trees": booster.best_iteration, "valid_loss": min(curves["valid_loss"])}
         if not how.settings["refit"]:
             return Learned(text, facts, curves)
         again, after = _grown(examples.whole(), how, seed, trees=booster.best_iteration)
         facts[REFIT_LOSS] = after["valid_loss"][-1]
-        return Learned(again.model_to_string().encode(), facts, curves, stopped=text)
+        return Learned(text_of(again), facts, curves, stopped=text)
 
 
 def _grown(

@@ -10,7 +10,7 @@ from typing import ClassVar
 import lightgbm
 
 from tasks.learning.model import Examples, How, Learned, Setting, rows_of
-from tasks.models.baselines.trees import Trees, parameters
+from tasks.models.baselines.trees import Trees, parameters, text_of
 
 
 class RandomForest(Trees):
@@ -44,4 +44,4 @@ class RandomForest(Trees):
         trees = lightgbm.Dataset(features, label, params=given)
         booster = lightgbm.train(given, trees, num_boost_round=int(how.settings["trees"]))
         facts = {"trees": booster.num_trees(), "rows": len(label)}
-        return Learned(booster.model_to_string().encode(), facts, {})
+        return Learned(text_of(booster), facts, {})

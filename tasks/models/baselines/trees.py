@@ -82,6 +82,13 @@ def parameters(
     return shared | more
 
 
+def text_of(booster: lightgbm.Booster) -> bytes:
+    """Return the text of the best trees, which is sure to be read back."""
+    text = booster.model_to_string(num_iteration=booster.best_iteration).encode()
+    checked(text, features=booster.num_feature())
+    return text
+
+
 def _booster(weights: bytes, features: int) -> tuple[lightgbm.Booster, int]:
     """Read a booster's text; return it and of how many trees its score is the mean, 1 of a sum."""
     told = checked(weights, features=features)
